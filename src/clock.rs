@@ -1,0 +1,51 @@
+//! The one source of time. Everything that needs the time is given a [`Clock`] or a moment of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::domain::Timestamp;
+
+/// The system's time, which a test can move forward.
+#[derive(Clone, Debug)]
+pub struct Clock {
+    /// The wall clock and the steady clock at the same moment: `steady` counts from here.
+    started: (SystemTime, Instant),
+    /// How far a test has moved this clock ahead, in milliseconds.
+    ahead: Arc<AtomicU64>,
+}
+
+impl Clock {
+    /// The system's clock.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the place where time comes from")]
+    pub fn system() -> Self {
+        Self { started: (SystemTime::now(), Instant::now()), ahead: Arc::default() }
+    }
+
+    /// The time of day: what is stored and shown.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the place where time comes from")]
+    pub fn now(&self) -> Timestamp {
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_millis(0) + since_epoch + self.ahead()
+    }
+
+    /// Time since the Unix epoch that never goes back nor leaps when the system's clock is set: what
+    /// limits and delays are measured with.
+    #[must_use]
+    pub fn steady(&self) -> Duration {
+        let (wall, instant) = self.started;
+        wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default() + instant.elapsed() + self.ahead()
+    }
+
+    /// Moves this clock and all its clones forward, for tests of what time does.
+    pub fn advance(&self, duration: Duration) {
+        let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        self.ahead.fetch_add(milliseconds, Ordering::SeqCst);
+    }
+
+    fn ahead(&self) -> Duration {
+        Duration::from_millis(self.ahead.load(Ordering::SeqCst))
+    }
+}

@@ -1,0 +1,207 @@
+//! From a file to a checked [`Config`].
+
+use std::collections::HashSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::Config;
+
+/// Why the configuration cannot be used. Each message is one line and says where to look; none
+/// repeats a key.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The file is no valid TOML, or a value breaks its rules.
+    #[error("{}:{line}: {message}", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong there.
+        message: String,
+    },
+    /// Values that are fine each alone contradict each other.
+    #[error("{}: {message}", path.display())]
+    Contradiction {
+        /// The file.
+        path: PathBuf,
+        /// What contradicts what.
+        message: String,
+    },
+}
+
+impl Config {
+    /// Reads the file that was named, else `./config.toml`, else takes the defaults, which have no
+    /// organisation.
+    ///
+    /// # Errors
+    /// When the file cannot be read or used.
+    pub fn load(named: Option<&Path>) -> Result<Self, ConfigError> {
+        let path = named.unwrap_or(Path::new("config.toml"));
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(&text, path),
+            Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(source) => Err(ConfigError::Unreadable { path: path.to_owned(), source }),
+        }
+    }
+
+    fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let mut config: Self = toml::from_str(text).map_err(|error| ConfigError::Invalid {
+            path: path.to_owned(),
+            line: 1 + error.span().map_or(0, |span| text[..span.start].matches('\n').count()),
+            message: without_keys(error.message()),
+        })?;
+        config.check().map_err(|message| ConfigError::Contradiction { path: path.to_owned(), message })?;
+        if let Some(folder) = path.parent() {
+            config.database.path = folder.join(&config.database.path);
+        }
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let mut names = HashSet::new();
+        let mut keys = HashSet::new();
+        for organisation in &self.organisations {
+            let name = organisation.name.as_str();
+            if !names.insert(name) {
+                return Err(format!("the organisation {name:?} stands there twice"));
+            }
+            for key in &organisation.api_keys {
+                if !keys.insert(key.get().digest()) {
+                    let (prefix, hint) = (key.get().kind().prefix(), key.get().hint());
+                    return Err(format!("the key {prefix}…{hint} of organisation {name:?} stands there twice"));
+                }
+                if key.is_demo() && !self.server.listen.ip().is_loopback() {
+                    let address = self.server.listen;
+                    return Err(format!(
+                        "organisation {name:?} has a demo key, which everybody knows: replace it (magic-auth key \
+                         create) before the server listens on {address}"
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A parser's message may quote what it found. What could be a key is left out.
+fn without_keys(message: &str) -> String {
+    let is_secret = |word: &str| word.len() >= 24;
+    message
+        .split_inclusive(|character: char| !character.is_alphanumeric() && character != '_')
+        .map(|word| if is_secret(word) { "…" } else { word })
+        .collect::<String>()
+        .replace('\n', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::KeyKind;
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    fn error(text: &str) -> String {
+        Config::parse(text, Path::new("config.toml")).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_shipped_file_says_the_defaults() {
+        let shipped = include_str!("../../config.toml");
+        let mut shipped = Config::parse(shipped, Path::new("config.toml")).unwrap();
+        assert_eq!(shipped.organisations.len(), 1);
+        assert!(shipped.organisations[0].api_keys.iter().all(super::super::ConfiguredKey::is_demo));
+        shipped.organisations.clear();
+        let default = Config::default();
+        assert_eq!(limits(&shipped), limits(&default));
+        (shipped.throttle, shipped.rate_limit) = (default.throttle, default.rate_limit);
+        assert_eq!(format!("{shipped:?}"), format!("{default:?}"));
+    }
+
+    /// Burst and refill interval of each limit.
+    fn limits(config: &Config) -> Vec<Option<(u32, Duration)>> {
+        [
+            config.throttle.mailbox_quota(),
+            config.throttle.network_quota(),
+            config.rate_limit.quota(KeyKind::Prod),
+            config.rate_limit.quota(KeyKind::Dev),
+            config.rate_limit.quota(KeyKind::Root),
+        ]
+        .map(|quota| quota.map(|quota| (quota.burst_size().get(), quota.replenish_interval())))
+        .to_vec()
+    }
+
+    #[test]
+    fn a_limit_that_is_given_in_part_keeps_its_other_defaults() {
+        let text =
+            "[throttle]\nip.period = \"1h\"\nemail.burst = 0\n[rate_limit]\ndev.requests = 3600\nprod.requests = 0";
+        let config = Config::parse(text, Path::new("config.toml")).unwrap();
+        let minute = Duration::from_mins(1);
+        let expected = vec![None, Some((60, minute)), None, Some((50, Duration::from_secs(1))), None];
+        assert_eq!(limits(&config), expected);
+    }
+
+    #[test]
+    fn the_database_is_beside_the_file() {
+        let config = Config::parse("", Path::new("/etc/magic-auth/config.toml")).unwrap();
+        assert_eq!(config.database.path, Path::new("/etc/magic-auth/magic-auth.db"));
+    }
+
+    #[test]
+    fn errors_name_the_line_and_what_is_wrong() {
+        for (text, expected) in [
+            ("[server]\nlisen = 1", "config.toml:2: unknown field `lisen`"),
+            ("\n\n[servr]", "config.toml:3: unknown field `servr`"),
+            ("[server]\nlisten = \"localhost\"", "config.toml:2: invalid socket address"),
+            ("[session]\nlifetime = \"soon\"", "config.toml:2: not a duration"),
+            ("[session]\nlifetime = \"0s\"", "config.toml:2: a duration is longer than nothing"),
+            ("[sign_in]\nguest = \"refuze\"", "config.toml:2: unknown variant `refuze`"),
+            ("[throttle.email]\nburst = -1", "config.toml:2: "),
+            ("[[organisation]]\nname = \"a b\"", "config.toml:2: an organisation's name"),
+            ("[[organisation]]\napi_keys = []", "config.toml:1: missing field `name`"),
+            ("[log]\nformat = text", "config.toml:2: "),
+            ("[server\n", "config.toml:1: "),
+        ] {
+            let error = error(text);
+            assert!(error.starts_with(expected), "{error}");
+            assert!(!error.contains('\n'), "{error}");
+        }
+    }
+
+    #[test]
+    fn errors_repeat_no_key() {
+        const KEY: &str = "PROD0123456789abcdefghijklmnopqr";
+        for text in [
+            format!("[[organisation]]\nname = \"a\"\napi_keys = [\"{KEY}x\"]"),
+            format!("[[organisation]]\nname = \"a\"\napi_keys = \"{KEY}\""),
+            format!("[[organisation]]\nname = \"a\"\n{KEY} = 1"),
+            format!("[[organisation]]\nname = \"a\"\napi_keys = [\"{KEY}\", \"{KEY}\"]"),
+        ] {
+            let error = error(&text);
+            assert!(!error.contains(&KEY[4..28]), "{error}");
+        }
+    }
+
+    #[test]
+    fn contradictions_are_found() {
+        let twice = "[[organisation]]\nname = \"a\"\n[[organisation]]\nname = \"a\"";
+        assert_eq!(error(twice), "config.toml: the organisation \"a\" stands there twice");
+        let demo = include_str!("../../config.toml").replace("127.0.0.1:8080", "0.0.0.0:8080");
+        assert!(error(&demo).contains("has a demo key, which everybody knows"), "{}", error(&demo));
+    }
+
+    proptest! {
+        #[test]
+        fn reading_any_text_never_panics(text in "[\\[\\]a-z_=\"0-9{}\n .,#é'-]{0,60}") {
+            let _ = Config::parse(&text, Path::new("config.toml"));
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! `config.toml`: what the operator decides, read and checked.
+//!
+//! Every key has a default, an unknown key is an error, and an error names the file and the line.
+//! Nothing here opens the database or a socket.
+
+mod load;
+mod values;
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use governor::Quota;
+use serde::Deserialize;
+
+pub use load::ConfigError;
+pub use values::{ConfiguredKey, OrganisationName, Period, TrustedProxy};
+
+use crate::domain::{Canonicalization, KeyKind};
+
+/// The whole configuration.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where the service listens.
+    pub server: ServerConfig,
+    /// Where the data is.
+    pub database: DatabaseConfig,
+    /// Who may use the service.
+    #[serde(rename = "organisation")]
+    pub organisations: Vec<OrganisationConfig>,
+    /// How long a session lives.
+    pub session: SessionConfig,
+    /// What happens to addresses that are not plainly known.
+    pub sign_in: SignInConfig,
+    /// How often sign-in may be attempted (E006).
+    pub throttle: ThrottleConfig,
+    /// How many requests a key may make (429).
+    pub rate_limit: RateLimitConfig,
+    /// Which addresses are the same mailbox.
+    pub email: EmailConfig,
+    /// How the log looks.
+    pub log: LogConfig,
+}
+
+/// `[server]`
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerConfig {
+    /// The address and port to listen on; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Threads that answer requests; 0 is one per core.
+    pub workers: usize,
+    /// The proxies whose `X-Forwarded-For` the access log believes.
+    pub trusted_proxies: Vec<TrustedProxy>,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), workers: 0, trusted_proxies: Vec::new() }
+    }
+}
+
+/// `[database]`
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DatabaseConfig {
+    /// The SQLite file. Relative to the configuration file; made when it is not there.
+    pub path: PathBuf,
+}
+
+impl Default for DatabaseConfig {
+    fn default() -> Self {
+        Self { path: PathBuf::from("magic-auth.db") }
+    }
+}
+
+/// `[[organisation]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OrganisationConfig {
+    /// Its unique name.
+    pub name: OrganisationName,
+    /// The keys that the file manages. Others are made on the command line.
+    #[serde(default)]
+    pub api_keys: Vec<ConfiguredKey>,
+}
+
+/// `[session]`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SessionConfig {
+    /// From sign-in to the end, whatever happens.
+    pub lifetime: Period,
+    /// From the last question about it to the end; absent: no such limit.
+    pub idle_timeout: Option<Period>,
+}
+
+impl Default for SessionConfig {
+    fn default() -> Self {
+        Self { lifetime: Period::new(Duration::from_hours(90 * 24)), idle_timeout: None }
+    }
+}
+
+/// `[sign_in]`
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SignInConfig {
+    /// What an address that no customer has leads to.
+    pub unknown_email: UnknownEmail,
+    /// What the address of a guest leads to.
+    pub guest: Guest,
+    /// Whether a new customer's address is authorized from the start.
+    pub new_customer_email: NewCustomerEmail,
+}
+
+/// `sign_in.unknown_email`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnknownEmail {
+    /// A new customer.
+    #[default]
+    Create,
+    /// E002.
+    Refuse,
+}
+
+/// `sign_in.guest`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Guest {
+    /// The guest becomes a registered customer.
+    #[default]
+    Promote,
+    /// E003.
+    Refuse,
+}
+
+/// `sign_in.new_customer_email`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NewCustomerEmail {
+    /// The customer can sign in at once.
+    #[default]
+    Authorized,
+    /// E007 until the operator authorizes the address.
+    Unauthorized,
+}
+
+/// `[throttle]`
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ThrottleConfig {
+    email: AttemptLimit,
+    ip: AttemptLimit,
+}
+
+impl ThrottleConfig {
+    /// Attempts for one mailbox, by default 10 in 10 minutes; `None` is no limit.
+    #[must_use]
+    pub fn mailbox_quota(&self) -> Option<Quota> {
+        self.email.quota(10)
+    }
+
+    /// Attempts from one network, by default 60 in 10 minutes; `None` is no limit.
+    #[must_use]
+    pub fn network_quota(&self) -> Option<Quota> {
+        self.ip.quota(60)
+    }
+}
+
+/// `[throttle.email]` and `[throttle.ip]`: `burst` attempts at once (0: no limit), which come back
+/// evenly within `period`. What is left out has the limit's own default.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct AttemptLimit {
+    burst: Option<u32>,
+    period: Option<Period>,
+}
+
+impl AttemptLimit {
+    fn quota(self, default_burst: u32) -> Option<Quota> {
+        let burst = NonZeroU32::new(self.burst.unwrap_or(default_burst))?;
+        let period = self.period.map_or(Duration::from_mins(10), Period::get);
+        Quota::with_period(period / burst.get()).map(|quota| quota.allow_burst(burst))
+    }
+}
+
+/// `[rate_limit]`
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RateLimitConfig {
+    prod: RequestLimit,
+    dev: RequestLimit,
+}
+
+impl RateLimitConfig {
+    /// The requests of a key: by default 100,000 an hour in a bucket of 1,000 for `PROD`, 1,000 an
+    /// hour in a bucket of 50 for `DEV_`; `None` is no limit, as for `ROOT` always.
+    #[must_use]
+    pub fn quota(&self, kind: KeyKind) -> Option<Quota> {
+        match kind {
+            KeyKind::Prod => self.prod.quota(100_000, 1_000),
+            KeyKind::Dev => self.dev.quota(1_000, 50),
+            KeyKind::Root => None,
+        }
+    }
+}
+
+/// `[rate_limit.prod]` and `[rate_limit.dev]`: a bucket of `burst`, refilled evenly with `requests` in
+/// each period `per`. 0 of either is no limit. What is left out has the limit's own default.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RequestLimit {
+    requests: Option<u32>,
+    per: Option<Period>,
+    burst: Option<u32>,
+}
+
+impl RequestLimit {
+    fn quota(self, default_requests: u32, default_burst: u32) -> Option<Quota> {
+        let requests = self.requests.unwrap_or(default_requests);
+        let burst = NonZeroU32::new(self.burst.unwrap_or(default_burst))?;
+        let interval = self.per.map_or(Duration::from_hours(1), Period::get).checked_div(requests)?;
+        Quota::with_period(interval).map(|quota| quota.allow_burst(burst))
+    }
+}
+
+/// `[email]`
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EmailConfig {
+    /// Which addresses are the same mailbox.
+    pub canonicalization: Canonicalization,
+}
+
+/// `[log]`
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogConfig {
+    /// How a line is written.
+    pub format: LogFormat,
+}
+
+/// `log.format`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs: one JSON object a line.
+    Json,
+}

@@ -1,0 +1,191 @@
+//! The values of the configuration file that have rules of their own.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Deserializer, de};
+
+use crate::domain::ApiKey;
+
+/// A span of time, written `"90d"`, `"10m"` or `"1h 30m"`: more than nothing, at most 100 years.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Period(Duration);
+
+/// Why a text is no period.
+#[derive(Debug, thiserror::Error)]
+pub enum PeriodError {
+    /// Not a span of time at all.
+    #[error("not a duration such as \"90d\", \"10m\" or \"1h\"")]
+    Malformed,
+    /// Nothing, or more than 100 years.
+    #[error("a duration is longer than nothing and at most 36500d")]
+    OutOfRange,
+}
+
+impl Period {
+    const LONGEST: Duration = Duration::from_hours(36_500 * 24);
+
+    /// A period that the program itself sets.
+    pub(super) const fn new(duration: Duration) -> Self {
+        Self(duration)
+    }
+
+    /// The span of time.
+    #[must_use]
+    pub fn get(self) -> Duration {
+        self.0
+    }
+}
+
+impl FromStr for Period {
+    type Err = PeriodError;
+
+    fn from_str(text: &str) -> Result<Self, PeriodError> {
+        let duration = humantime::parse_duration(text).map_err(|_| PeriodError::Malformed)?;
+        // The clock counts in milliseconds.
+        if duration < Duration::from_millis(1) || duration > Self::LONGEST {
+            return Err(PeriodError::OutOfRange);
+        }
+        Ok(Self(duration))
+    }
+}
+
+/// The name of an organisation: 1 to 64 letters, digits, `-`, `_` and `.`, for it is typed on the
+/// command line.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct OrganisationName(String);
+
+/// The text is no name of an organisation.
+#[derive(Debug, thiserror::Error)]
+#[error("an organisation's name is 1 to 64 letters, digits, dashes, underscores and dots")]
+pub struct OrganisationNameError;
+
+impl OrganisationName {
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for OrganisationName {
+    type Err = OrganisationNameError;
+
+    fn from_str(text: &str) -> Result<Self, OrganisationNameError> {
+        let is_allowed = |character: char| character.is_alphanumeric() || "-_.".contains(character);
+        if text.is_empty() || text.chars().count() > 64 || !text.chars().all(is_allowed) {
+            return Err(OrganisationNameError);
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for OrganisationName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// An API key that stands in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfiguredKey(ApiKey);
+
+impl ConfiguredKey {
+    /// The key.
+    #[must_use]
+    pub fn get(&self) -> &ApiKey {
+        &self.0
+    }
+
+    /// Whether this is one of the two keys that are published with the program, which everybody knows.
+    #[must_use]
+    pub fn is_demo(&self) -> bool {
+        ["PRODPGrFxpGEtrOZfuWhnoJohUYBXuOE", "DEV_Y7c1vXq0TzN4bWm8RkLs2HpAe6Jd"].contains(&self.0.expose())
+    }
+}
+
+impl FromStr for ConfiguredKey {
+    type Err = crate::domain::ApiKeyError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        ApiKey::parse(text).map(Self)
+    }
+}
+
+/// A network of proxies, written as an address or as `10.0.0.0/8`.
+#[derive(Clone, Copy, Debug)]
+pub struct TrustedProxy(IpNet);
+
+/// The text is neither an address nor a network.
+#[derive(Debug, thiserror::Error)]
+#[error("not an IP address or a network such as 10.0.0.0/8")]
+pub struct TrustedProxyError;
+
+impl TrustedProxy {
+    /// Whether `address` is such a proxy.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.0.contains(&address.to_canonical())
+    }
+}
+
+impl FromStr for TrustedProxy {
+    type Err = TrustedProxyError;
+
+    fn from_str(text: &str) -> Result<Self, TrustedProxyError> {
+        text.parse::<IpNet>()
+            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+            .map(Self)
+            .map_err(|_| TrustedProxyError)
+    }
+}
+
+/// Reads values that are written as text by their `FromStr`.
+macro_rules! deserialize_from_str {
+    ($($value:ty),+) => {$(
+        impl<'de> Deserialize<'de> for $value {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+            }
+        }
+    )+};
+}
+
+deserialize_from_str!(Period, OrganisationName, ConfiguredKey, TrustedProxy);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn periods_are_bounded() {
+        for (text, seconds) in [("90d", 90 * 86_400), ("10m", 600), ("1h 30m", 5_400)] {
+            assert_eq!(text.parse::<Period>().unwrap().get(), Duration::from_secs(seconds));
+        }
+        for text in ["", "0s", "0", "90", "-1d", "soon", "1ns", "36501d", "99999999999999999999d"] {
+            assert!(text.parse::<Period>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_trusted_proxy_is_an_address_or_a_network() {
+        let network: TrustedProxy = "10.0.0.0/8".parse().unwrap();
+        assert!(network.contains("10.1.2.3".parse().unwrap()));
+        assert!(network.contains("::ffff:10.1.2.3".parse().unwrap()));
+        assert!(!network.contains("11.1.2.3".parse().unwrap()));
+        let address: TrustedProxy = "::1".parse().unwrap();
+        assert!(address.contains("::1".parse().unwrap()));
+        assert!("proxy.example".parse::<TrustedProxy>().is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn reading_any_text_never_panics(text: String) {
+            let _ = (text.parse::<Period>(), text.parse::<OrganisationName>(), text.parse::<TrustedProxy>());
+        }
+    }
+}

@@ -1,0 +1,420 @@
+//! The e-mail address: its normalised form, which is shown, and its canonical form, which decides
+//! whose it is and is never shown.
+//!
+//! The rules are the contract's: RFC 5322 dot-atom local parts, IDNA (UTS-46) domains, no look-alike
+//! that could map onto somebody else's address (CVE-2019-19844).
+
+use std::fmt;
+
+use idna::AsciiDenyList;
+use idna::uts46::{DnsLength, Hyphens, Uts46};
+use sha2::{Digest as _, Sha256};
+
+use super::OrganisationId;
+
+/// A valid address in its normalised form: outer white space trimmed, lower-cased, the domain in
+/// ASCII. At most 254 characters.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct EmailAddress(String);
+
+/// Why a text is no valid address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EmailError {
+    /// Longer than 254 characters in the normalised form.
+    #[error("an e-mail address has at most 254 characters")]
+    TooLong,
+    /// Not one `@` with something on both sides.
+    #[error("an e-mail address is a local part, one @ and a domain")]
+    Shape,
+    /// The local part is not an RFC 5322 dot-atom of 1 to 64 ASCII characters.
+    #[error("the part before the @ is not 1 to 64 letters, digits and !#$%&'*+-/=?^_`{{|}}~ with single inner dots")]
+    LocalPart,
+    /// The domain is not two or more DNS labels, or does not survive IDNA unchanged in meaning.
+    #[error("the part after the @ is not a domain name")]
+    Domain,
+}
+
+impl EmailAddress {
+    const MAX_LENGTH: usize = 254;
+    const MAX_LOCAL_PART: usize = 64;
+
+    /// Reads an address as somebody typed it and normalises it.
+    ///
+    /// # Errors
+    /// Says which part of the address breaks the rules.
+    pub fn parse(text: &str) -> Result<Self, EmailError> {
+        let text = text.trim();
+        // An IDNA domain can shrink, but never to a quarter: what is longer need not be looked at.
+        if text.len() > 4 * Self::MAX_LENGTH {
+            return Err(EmailError::TooLong);
+        }
+        let (local, domain) = text.split_once('@').ok_or(EmailError::Shape)?;
+        if local.is_empty() || domain.is_empty() || domain.contains('@') {
+            return Err(EmailError::Shape);
+        }
+        if !is_dot_atom(local) || local.len() > Self::MAX_LOCAL_PART {
+            return Err(EmailError::LocalPart);
+        }
+        let domain = ascii_domain(domain).ok_or(EmailError::Domain)?;
+        let address = format!("{}@{domain}", local.to_ascii_lowercase());
+        if address.len() > Self::MAX_LENGTH {
+            return Err(EmailError::TooLong);
+        }
+        Ok(Self(address))
+    }
+
+    /// The normalised form.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The form that is the same for all spellings of one mailbox.
+    #[must_use]
+    pub fn canonical(&self, rules: Canonicalization) -> CanonicalEmail {
+        let (local, domain) = self.parts();
+        if rules == Canonicalization::None {
+            return CanonicalEmail(self.0.clone());
+        }
+        let (local, domain) = match domain {
+            "gmail.com" | "googlemail.com" => (without_tag(local).replace('.', ""), "gmail.com"),
+            _ if ignores_tags(domain) => (without_tag(local).to_owned(), domain),
+            _ => return CanonicalEmail(self.0.clone()),
+        };
+        // Without its tag, `+tag@…` or `a.+tag@…` is nobody's mailbox; it must not become everybody's.
+        if !is_dot_atom(&local) {
+            return CanonicalEmail(self.0.clone());
+        }
+        CanonicalEmail(format!("{local}@{domain}"))
+    }
+
+    /// The address as a log may show it: `j***@barasek.com`.
+    #[must_use]
+    pub fn masked(&self) -> String {
+        let (local, domain) = self.parts();
+        format!("{}***@{domain}", &local[..1])
+    }
+
+    fn parts(&self) -> (&str, &str) {
+        self.0.split_once('@').unwrap_or((&self.0, ""))
+    }
+}
+
+/// Masked, so that no log shows an address by accident.
+impl fmt::Debug for EmailAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EmailAddress({})", self.masked())
+    }
+}
+
+/// Which addresses count as the same mailbox.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Canonicalization {
+    /// The rules of the large providers on top of the normalised form.
+    #[default]
+    Provider,
+    /// The normalised form itself.
+    None,
+}
+
+/// What is unique within an organisation. It has no `Display` and leaves only for the database.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct CanonicalEmail(String);
+
+impl CanonicalEmail {
+    /// The canonical form, for the database.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The mailbox of this address within an organisation.
+    #[must_use]
+    pub fn mailbox(&self, organisation: OrganisationId) -> Mailbox {
+        let hash = Sha256::new().chain_update(organisation.0.to_be_bytes()).chain_update(&self.0).finalize();
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&hash[..8]);
+        Mailbox(i64::from_be_bytes(bytes))
+    }
+}
+
+impl fmt::Debug for CanonicalEmail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CanonicalEmail")
+    }
+}
+
+/// A mailbox of an organisation, named by 64 bits of the SHA-256 of its canonical address.
+///
+/// Attempts are recorded and throttled under it: it is small, the same after a restart, and not the
+/// address. Two mailboxes collide with a chance of one in 4 billion among 4 billion; then they
+/// share one throttle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Mailbox(pub i64);
+
+/// RFC 5322 `dot-atom-text`: atoms of `atext` with single dots between them.
+fn is_dot_atom(text: &str) -> bool {
+    text.split('.').all(|atom| {
+        !atom.is_empty()
+            && atom.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte))
+    })
+}
+
+/// The domain in lower-case ASCII, or `None` when it is not a valid one of at least two labels.
+fn ascii_domain(domain: &str) -> Option<String> {
+    if domain.chars().any(changes_its_nature) {
+        return None;
+    }
+    let ascii = Uts46::new()
+        .to_ascii(domain.as_bytes(), AsciiDenyList::STD3, Hyphens::CheckFirstLast, DnsLength::Verify)
+        .ok()?;
+    let (_, last) = ascii.rsplit_once('.')?;
+    // All digits would be an IP address or look like one (RFC 3696, section 2).
+    (!last.bytes().all(|byte| byte.is_ascii_digit())).then(|| ascii.into_owned())
+}
+
+/// Whether UTS-46 turns a non-ASCII character into an ASCII one, or drops it: fullwidth letters,
+/// `。`, `ſ`, the Kelvin sign, soft hyphens, joiners. Such a domain would be a look-alike.
+fn changes_its_nature(character: char) -> bool {
+    if character.is_ascii() {
+        return false;
+    }
+    // The joiners survive UTS-46 in some contexts and are invisible in all.
+    if matches!(character, '\u{200c}' | '\u{200d}') {
+        return true;
+    }
+    let alone = character.to_string();
+    let (mapped, _) = Uts46::new().to_unicode(alone.as_bytes(), AsciiDenyList::EMPTY, Hyphens::Allow);
+    mapped.is_empty() || !mapped.chars().all(|mapped| !mapped.is_ascii())
+}
+
+fn without_tag(local: &str) -> &str {
+    local.split_once('+').map_or(local, |(mailbox, _)| mailbox)
+}
+
+/// Providers that document to deliver `user+tag` to `user`.
+///
+/// Microsoft, Apple, Proton and Fastmail. For others a tag may be a different person's mailbox.
+fn ignores_tags(domain: &str) -> bool {
+    matches!(
+        domain,
+        "outlook.com"
+            | "hotmail.com"
+            | "live.com"
+            | "msn.com"
+            | "icloud.com"
+            | "me.com"
+            | "mac.com"
+            | "proton.me"
+            | "protonmail.com"
+            | "pm.me"
+            | "fastmail.com"
+            | "fastmail.fm"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn normalised(text: &str) -> String {
+        EmailAddress::parse(text).unwrap().as_str().to_owned()
+    }
+
+    fn canonical(text: &str) -> CanonicalEmail {
+        EmailAddress::parse(text).unwrap().canonical(Canonicalization::Provider)
+    }
+
+    #[test]
+    fn addresses_are_normalised() {
+        for (typed, expected) in [
+            ("jan@barasek.com", "jan@barasek.com"),
+            ("  Jan.Barasek@BARASEK.com\r\n", "jan.barasek@barasek.com"),
+            ("jan+shop@barasek.com", "jan+shop@barasek.com"),
+            ("o'brien@example.org", "o'brien@example.org"),
+            ("a!#$%&'*+-/=?^_`{|}~z@example.org", "a!#$%&'*+-/=?^_`{|}~z@example.org"),
+            ("info@háčkyčárky.cz", "info@xn--hkyrky-ptac70bc.cz"),
+            ("info@HÁČKYČÁRKY.CZ", "info@xn--hkyrky-ptac70bc.cz"),
+            ("info@xn--hkyrky-ptac70bc.cz", "info@xn--hkyrky-ptac70bc.cz"),
+            ("x@straße.de", "x@xn--strae-oqa.de"),
+            ("x@a-b.co", "x@a-b.co"),
+            ("x@1.2.3.com", "x@1.2.3.com"),
+        ] {
+            assert_eq!(normalised(typed), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_no_valid_address_is_refused() {
+        for text in [
+            "",
+            " ",
+            "jan",
+            "@",
+            "jan@",
+            "@barasek.com",
+            "a@b@c.com",
+            "jan@barasek",
+            "jan@.com",
+            "jan@com.",
+            "jan@barasek.com.",
+            "jan@barasek..com",
+            ".jan@barasek.com",
+            "jan.@barasek.com",
+            "j..n@barasek.com",
+            "jan barasek@x.com",
+            "jan@bara sek.com",
+            "\"jan\"@barasek.com",
+            "jan(x)@barasek.com",
+            "jan@[127.0.0.1]",
+            "jan@127.0.0.1",
+            "jan@example.123",
+            "jan@-x.com",
+            "jan@x-.com",
+            "jan@x_y.com",
+            "ján@barasek.com",
+            "jan@x.com\0",
+            "j\0an@x.com",
+            "jan@x\n.com",
+            "jan\u{7f}@x.com",
+            "victim@x.cz,evil@y.cz",
+            "@a:b@c.com",
+            "Jan <jan@barasek.com>",
+            "jan@xn--0049.com",
+            "jan@℀.com",
+        ] {
+            assert!(EmailAddress::parse(text).is_err(), "{text:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn look_alikes_never_map_onto_an_ascii_domain() {
+        for domain in [
+            "ｇｍａｉｌ.com",
+            "gmail。com",
+            "maſs.com",
+            "\u{212a}ing.com",
+            "gm\u{ad}ail.com",
+            "gm\u{200b}ail.com",
+            "gm\u{200d}ail.com",
+            "gm\u{200c}ail.com",
+            "gm\u{fe0f}ail.com",
+            "gmail.com\u{feff}",
+            "ﬁrst.com",
+            "①.com",
+            "x².com",
+            "İstanbul.com",
+        ] {
+            assert!(EmailAddress::parse(&format!("jan@{domain}")).is_err(), "{domain:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn lengths_are_bounded() {
+        let local = |n| "a".repeat(n);
+        assert!(EmailAddress::parse(&format!("{}@x.com", local(64))).is_ok());
+        assert_eq!(EmailAddress::parse(&format!("{}@x.com", local(65))), Err(EmailError::LocalPart));
+        let domain = |n: usize| format!("{}.{}.{}.com", "b".repeat(63), "c".repeat(63), "d".repeat(n));
+        let longest = format!("{}@{}", local(64), domain(57));
+        assert_eq!(longest.len(), 254);
+        assert!(EmailAddress::parse(&longest).is_ok());
+        assert_eq!(EmailAddress::parse(&format!("{}@{}", local(64), domain(58))), Err(EmailError::TooLong));
+        assert_eq!(EmailAddress::parse(&format!("a@{}.com", "b".repeat(64))), Err(EmailError::Domain));
+        assert_eq!(EmailAddress::parse(&local(100_000)), Err(EmailError::TooLong));
+    }
+
+    #[test]
+    fn spellings_of_one_mailbox_have_one_canonical_form() {
+        for (one, other) in [
+            ("jan.barasek@gmail.com", "JanBarasek+shop@googlemail.com"),
+            ("jan+a+b@outlook.com", "jan@Outlook.com"),
+            ("jan+a@icloud.com", "jan@icloud.com"),
+        ] {
+            assert_eq!(canonical(one), canonical(other), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn other_mailboxes_keep_their_own() {
+        for (one, other) in [
+            ("jan.barasek@outlook.com", "janbarasek@outlook.com"),
+            ("jan+a@barasek.com", "jan@barasek.com"),
+            ("+a@gmail.com", "+b@gmail.com"),
+            ("jan@gmail.com", "jan@outlook.com"),
+        ] {
+            assert_ne!(canonical(one), canonical(other), "{one} {other}");
+        }
+        let address = EmailAddress::parse("j.an+a@gmail.com").unwrap();
+        assert_eq!(address.canonical(Canonicalization::None).as_str(), "j.an+a@gmail.com");
+    }
+
+    #[test]
+    fn organisations_have_separate_mailboxes() {
+        let address = canonical("jan@barasek.com");
+        assert_ne!(address.mailbox(OrganisationId(1)), address.mailbox(OrganisationId(2)));
+    }
+
+    #[test]
+    fn logs_see_a_masked_address() {
+        let address = EmailAddress::parse("jan@barasek.com").unwrap();
+        assert_eq!(address.masked(), "j***@barasek.com");
+        assert_eq!(format!("{address:?}"), "EmailAddress(j***@barasek.com)");
+        assert_eq!(format!("{:?}", canonical("jan@barasek.com")), "CanonicalEmail");
+    }
+
+    /// Addresses and near misses, of ASCII, look-alikes and provider domains.
+    fn address() -> impl Strategy<Value = String> {
+        let local = "[a-zA-Z0-9.+_-]{1,12}";
+        let domain = prop_oneof![
+            Just("gmail.com".to_owned()),
+            Just("GoogleMail.com".to_owned()),
+            Just("outlook.com".to_owned()),
+            "[a-zA-Zřßéſ。-]{1,10}\\.[a-z]{2,4}",
+            "\\PC{1,10}\\.com",
+        ];
+        (local, domain).prop_map(|(local, domain)| format!("{local}@{domain}"))
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics(text: String) {
+            let _ = EmailAddress::parse(&text);
+        }
+
+        #[test]
+        fn normalising_twice_changes_nothing(text in address()) {
+            if let Ok(once) = EmailAddress::parse(&text) {
+                prop_assert_eq!(EmailAddress::parse(once.as_str()), Ok(once));
+            }
+        }
+
+        #[test]
+        fn canonicalising_twice_changes_nothing(text in address()) {
+            if let Ok(address) = EmailAddress::parse(&text) {
+                let once = address.canonical(Canonicalization::Provider);
+                let twice = EmailAddress::parse(once.as_str()).unwrap().canonical(Canonicalization::Provider);
+                prop_assert_eq!(once, twice);
+            }
+        }
+
+        #[test]
+        fn case_dots_and_tags_do_not_make_another_gmail_box(
+            local in "[a-z]{2,10}", dot in 1..2_usize, tag in "[a-z0-9+]{0,5}(\\.[a-z]{1,2})?",
+        ) {
+            let plain = canonical(&format!("{local}@gmail.com"));
+            let dotted = format!("{}.{}", &local[..dot], &local[dot..]);
+            for spelling in [local.to_uppercase(), dotted.clone(), format!("{local}+x{tag}"), format!("{dotted}+x")] {
+                prop_assert_eq!(&canonical(&format!("{spelling}@googlemail.com")), &plain);
+            }
+        }
+
+        #[test]
+        fn a_domain_in_ascii_comes_only_from_ascii(domain in "[a-z\\PC]{1,8}\\.com") {
+            if let Ok(address) = EmailAddress::parse(&format!("x@{domain}")) && !domain.is_ascii() {
+                prop_assert!(address.as_str().contains("xn--"), "{domain} became {}", address.as_str());
+            }
+        }
+    }
+}

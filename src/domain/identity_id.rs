@@ -1,0 +1,135 @@
+//! `identityId`: the secret that stands for a session.
+
+use std::fmt;
+
+use super::{Digest, Timestamp, base62};
+
+/// The number of a session's row: milliseconds since the Unix epoch and 22 random bits.
+///
+/// Rows are appended in the order of time, so that inserting one does not touch the whole table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(i64);
+
+impl SessionId {
+    const RANDOM_BITS: u32 = 22;
+
+    fn generate(now: Timestamp) -> Self {
+        let random = nanoid::rngs::default(3).into_iter().fold(0, |bits, byte| bits << 8 | i64::from(byte));
+        let random = random & ((1 << Self::RANDOM_BITS) - 1);
+        // 63 bits hold the milliseconds until the year 2039 and 22 random ones; what is beyond
+        // comes round again, still positive.
+        Self((now.as_millis() << Self::RANDOM_BITS | random) & i64::MAX)
+    }
+
+    /// The number as the database keeps it.
+    #[must_use]
+    pub fn as_i64(self) -> i64 {
+        self.0
+    }
+}
+
+/// 32 characters of `[A-Za-z0-9]`: 11 name the session's row, 21 are the secret (125 bits).
+///
+/// The service keeps the digest of the whole and shows the text once, in the answer that creates
+/// the session.
+#[derive(Clone, PartialEq, Eq)]
+pub struct IdentityId(String);
+
+/// The text is not an identity id that this service can have made.
+#[derive(Debug, thiserror::Error)]
+#[error("an identity id is 32 letters and digits")]
+pub struct IdentityIdError;
+
+impl IdentityId {
+    const ROW: usize = 11;
+    const SECRET: usize = 21;
+
+    /// A new identity id for a session that begins now.
+    #[must_use]
+    pub fn generate(now: Timestamp) -> Self {
+        let row = SessionId::generate(now).as_i64().unsigned_abs();
+        Self(base62::encode(row, Self::ROW) + &base62::random(Self::SECRET))
+    }
+
+    /// Reads an identity id that somebody sent.
+    ///
+    /// # Errors
+    /// When it is not 32 characters of `[A-Za-z0-9]`.
+    pub fn parse(text: &str) -> Result<Self, IdentityIdError> {
+        base62::is_text(text, Self::ROW + Self::SECRET).then(|| Self(text.to_owned())).ok_or(IdentityIdError)
+    }
+
+    /// The session's row; `None` when the text names none that can exist.
+    #[must_use]
+    pub fn session_id(&self) -> Option<SessionId> {
+        let number = base62::decode(&self.0[..Self::ROW])?;
+        i64::try_from(number).ok().map(SessionId)
+    }
+
+    /// What the database keeps of it.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.0)
+    }
+
+    /// The secret itself, for the answer to its owner.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for IdentityId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IdentityId")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn its_debug_form_tells_nothing() {
+        let id = IdentityId::generate(Timestamp::from_millis(1_795_532_645_678));
+        assert_eq!(format!("{id:?}"), "IdentityId");
+    }
+
+    #[test]
+    fn the_documented_example_is_well_formed() {
+        assert!(IdentityId::parse("Z9CPkS2o3UV163VQn5OUv0T8BQi8Fvdg").is_ok());
+    }
+
+    #[test]
+    fn later_sessions_have_later_rows() {
+        let at = |ms| IdentityId::generate(Timestamp::from_millis(ms)).session_id().unwrap();
+        assert!(at(1_795_532_645_678) < at(1_795_532_645_679));
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics(text: String) {
+            let _ = IdentityId::parse(&text).map(|id| id.session_id());
+        }
+
+        #[test]
+        fn any_well_formed_text_can_be_looked_up(text in "[A-Za-z0-9]{32}") {
+            let id = IdentityId::parse(&text).unwrap();
+            if let Some(session) = id.session_id() {
+                prop_assert!(session.as_i64() >= 0);
+            }
+        }
+
+        #[test]
+        fn a_generated_id_is_read_back_with_its_row(milliseconds: i64) {
+            let now = Timestamp::from_millis(milliseconds);
+            let (id, other) = (IdentityId::generate(now), IdentityId::generate(now));
+            prop_assert_ne!(&id, &other);
+            let again = IdentityId::parse(id.expose()).unwrap();
+            prop_assert_eq!(again.session_id(), id.session_id());
+            prop_assert!(id.session_id().is_some());
+            prop_assert_eq!(again.digest(), id.digest());
+        }
+    }
+}

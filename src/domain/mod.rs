@@ -1,0 +1,27 @@
+//! The values of the service and their rules: what is valid, how it is normalised, what it is called.
+//!
+//! Each value has a private field and one constructor, so that whoever holds one need not check it
+//! again. Nothing here does I/O, and nothing here knows HTTP, SQL or the configuration file.
+
+mod api_key;
+mod base62;
+mod client_ip;
+mod cu_ref_no;
+mod digest;
+mod email;
+mod identity_id;
+mod ids;
+mod outcome;
+mod person_name;
+mod timestamp;
+
+pub use api_key::{ApiKey, ApiKeyError, KeyKind};
+pub use client_ip::{ClientIp, ClientIpError};
+pub use cu_ref_no::{CuRefNo, CuRefNoError};
+pub use digest::Digest;
+pub use email::{CanonicalEmail, Canonicalization, EmailAddress, EmailError, Mailbox};
+pub use identity_id::{IdentityId, IdentityIdError, SessionId};
+pub use ids::{ApiKeyId, CustomerId, OrganisationId};
+pub use outcome::{Outcome, Refusal, UnknownOutcome};
+pub use person_name::{PersonName, PersonNameError};
+pub use timestamp::Timestamp;

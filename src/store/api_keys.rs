@@ -1,0 +1,174 @@
+//! The table `api_keys`: digests, never keys.
+
+use rusqlite::{OptionalExtension as _, Row, params};
+
+use super::{StoreError, Tx};
+use crate::domain::{ApiKey, ApiKeyId, Digest, KeyKind, OrganisationId, Timestamp};
+
+/// Who has the say about a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// The configuration file: leaving it revokes the key.
+    Config,
+    /// The command line.
+    Cli,
+}
+
+impl KeySource {
+    /// The name in the database and in tables.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Cli => "cli",
+        }
+    }
+}
+
+/// A key to be kept.
+#[derive(Debug)]
+pub struct NewKey<'k> {
+    /// Whose key it is.
+    pub organisation: OrganisationId,
+    /// The key, of which only the digest and a hint are kept.
+    pub key: &'k ApiKey,
+    /// When it stops being valid; `None`: never.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A key as it is kept.
+#[derive(Clone, Debug)]
+pub struct KeyRow {
+    /// Its row.
+    pub id: ApiKeyId,
+    /// Whose key it is.
+    pub organisation: OrganisationId,
+    /// The organisation's name.
+    pub organisation_name: String,
+    /// The SHA-256 of the key.
+    pub digest: Digest,
+    /// What the key is for.
+    pub kind: KeyKind,
+    /// The last four characters.
+    pub hint: String,
+    /// Who has the say about it.
+    pub source: KeySource,
+    /// When it was made or first read from the configuration.
+    pub created_at: Timestamp,
+    /// When it stops being valid.
+    pub expires_at: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
+const SELECT: &str = "SELECT k.id, k.organisation_id, o.name, k.digest, k.prefix, k.hint, k.source,
+        k.created_at, k.expires_at, k.revoked_at
+    FROM api_keys AS k JOIN organisations AS o ON o.id = k.organisation_id";
+
+impl Tx<'_> {
+    /// Keeps a key that the command line made.
+    ///
+    /// # Errors
+    /// When the database fails or has the key already.
+    pub fn insert_key(&self, new: &NewKey<'_>, now: Timestamp) -> Result<(), StoreError> {
+        self.insert_key_of(KeySource::Cli, new, now)
+    }
+
+    /// Keeps a key that stands in the configuration, and revives it when it had left it. A key that
+    /// the command line made or revoked stays as it is. Says whether the key is in force.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn upsert_config_key(&self, new: &NewKey<'_>, now: Timestamp) -> Result<bool, StoreError> {
+        let Some(row) = self.find_key(&new.key.digest())? else {
+            self.insert_key_of(KeySource::Config, new, now)?;
+            return Ok(true);
+        };
+        if row.source == KeySource::Cli {
+            return Ok(row.revoked_at.is_none() && row.organisation == new.organisation);
+        }
+        self.prepare("UPDATE api_keys SET organisation_id = ?2, revoked_at = NULL WHERE id = ?1")?
+            .execute(params![row.id.0, new.organisation.0])?;
+        Ok(true)
+    }
+
+    fn insert_key_of(&self, source: KeySource, new: &NewKey<'_>, now: Timestamp) -> Result<(), StoreError> {
+        let sql = "INSERT INTO api_keys (organisation_id, digest, prefix, hint, source, created_at, expires_at)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        self.prepare(sql)?.execute(params![
+            new.organisation.0,
+            new.key.digest().as_bytes(),
+            new.key.kind().prefix(),
+            new.key.hint(),
+            source.as_str(),
+            now.as_millis(),
+            new.expires_at.map(Timestamp::as_millis),
+        ])?;
+        Ok(())
+    }
+
+    /// Revokes the keys of the configuration that are not among `present`. Gives their number.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn revoke_config_keys_except(&self, present: &[Digest], now: Timestamp) -> Result<usize, StoreError> {
+        let mut revoked = 0;
+        for row in self.list_keys()? {
+            let has_left = row.source == KeySource::Config && !present.contains(&row.digest);
+            if has_left && row.revoked_at.is_none() {
+                self.prepare("UPDATE api_keys SET revoked_at = ?2 WHERE id = ?1")?
+                    .execute(params![row.id.0, now.as_millis()])?;
+                revoked += 1;
+            }
+        }
+        Ok(revoked)
+    }
+
+    /// Revokes a key for good: from now on the command line has the say about it, so that it stays
+    /// revoked although it may still stand in the configuration.
+    ///
+    /// # Errors
+    /// When the database fails or has no such key.
+    pub fn revoke_key(&self, id: ApiKeyId, now: Timestamp) -> Result<(), StoreError> {
+        let sql = "UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?2), source = 'cli' WHERE id = ?1";
+        match self.prepare(sql)?.execute(params![id.0, now.as_millis()])? {
+            1 => Ok(()),
+            changed => Err(StoreError::RowCount(changed)),
+        }
+    }
+
+    /// All keys, also those that expired or were revoked, in the order they were made.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn list_keys(&self) -> Result<Vec<KeyRow>, StoreError> {
+        let mut statement = self.prepare(&format!("{SELECT} ORDER BY k.id"))?;
+        statement.query_and_then([], read_key)?.collect()
+    }
+
+    fn find_key(&self, digest: &Digest) -> Result<Option<KeyRow>, StoreError> {
+        let mut statement = self.prepare(&format!("{SELECT} WHERE k.digest = ?1"))?;
+        statement.query_row([digest.as_bytes()], |row| Ok(read_key(row))).optional()?.transpose()
+    }
+}
+
+fn read_key(row: &Row<'_>) -> Result<KeyRow, StoreError> {
+    let kind = row.get_ref(4)?.as_str().ok().and_then(KeyKind::from_prefix);
+    let source = match row.get_ref(6)?.as_str() {
+        Ok("config") => KeySource::Config,
+        Ok("cli") => KeySource::Cli,
+        _ => return Err(StoreError::InvalidValue("source of a key")),
+    };
+    Ok(KeyRow {
+        id: ApiKeyId(row.get(0)?),
+        organisation: OrganisationId(row.get(1)?),
+        organisation_name: row.get(2)?,
+        digest: Digest::from_bytes(row.get(3)?),
+        kind: kind.ok_or(StoreError::InvalidValue("prefix of a key"))?,
+        hint: row.get(5)?,
+        source,
+        created_at: Timestamp::from_millis(row.get(7)?),
+        expires_at: row.get::<_, Option<i64>>(8)?.map(Timestamp::from_millis),
+        revoked_at: row.get::<_, Option<i64>>(9)?.map(Timestamp::from_millis),
+    })
+}

@@ -1,0 +1,76 @@
+//! The table `bans`. The history is kept: a ban is lifted, never deleted.
+
+use rusqlite::params;
+
+use super::{StoreError, Tx};
+use crate::domain::{CustomerId, Timestamp};
+
+/// A ban, past or in force.
+#[derive(Clone, Debug)]
+pub struct BanRow {
+    /// Why, in the operator's words.
+    pub reason: String,
+    /// Since when.
+    pub created_at: Timestamp,
+    /// Until when; `None`: until it is lifted.
+    pub expires_at: Option<Timestamp>,
+    /// When it was lifted.
+    pub lifted_at: Option<Timestamp>,
+}
+
+impl BanRow {
+    /// Whether the ban is in force.
+    #[must_use]
+    pub fn is_active(&self, now: Timestamp) -> bool {
+        self.lifted_at.is_none() && self.expires_at.is_none_or(|end| end > now)
+    }
+}
+
+impl Tx<'_> {
+    /// Bans a customer from now on.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn insert_ban(
+        &self,
+        customer: CustomerId,
+        reason: &str,
+        expires_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.prepare("INSERT INTO bans (customer_id, reason, created_at, expires_at) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![customer.0, reason, now.as_millis(), expires_at.map(Timestamp::as_millis)])?;
+        Ok(())
+    }
+
+    /// Lifts the bans that are in force. Gives their number.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn lift_bans(&self, customer: CustomerId, now: Timestamp) -> Result<usize, StoreError> {
+        let mut statement = self.prepare(
+            "UPDATE bans SET lifted_at = ?2
+            WHERE customer_id = ?1 AND lifted_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)",
+        )?;
+        Ok(statement.execute(params![customer.0, now.as_millis()])?)
+    }
+
+    /// All bans of a customer, the newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn list_bans(&self, customer: CustomerId) -> Result<Vec<BanRow>, StoreError> {
+        let mut statement = self.prepare(
+            "SELECT reason, created_at, expires_at, lifted_at FROM bans WHERE customer_id = ?1 ORDER BY id DESC",
+        )?;
+        let rows = statement.query_map([customer.0], |row| {
+            Ok(BanRow {
+                reason: row.get(0)?,
+                created_at: Timestamp::from_millis(row.get(1)?),
+                expires_at: row.get::<_, Option<i64>>(2)?.map(Timestamp::from_millis),
+                lifted_at: row.get::<_, Option<i64>>(3)?.map(Timestamp::from_millis),
+            })
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+}

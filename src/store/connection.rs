@@ -1,0 +1,133 @@
+//! How a connection is opened and set up: every pragma in one place, each with its reason.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::config::DbConfig;
+use rusqlite::{CachedStatement, Connection, OpenFlags};
+
+use super::OpenError;
+
+/// How long a statement waits for a lock that another process has: the command line writes for
+/// milliseconds, so that five seconds mean that something is wrong.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The operations on the tables, within an open transaction or, for a single read, without one.
+#[derive(Debug)]
+pub struct Tx<'c> {
+    connection: &'c Connection,
+}
+
+impl<'c> Tx<'c> {
+    pub(super) fn new(connection: &'c Connection) -> Self {
+        Self { connection }
+    }
+
+    /// The compiled statement, from the connection's cache.
+    pub(super) fn prepare(&self, sql: &str) -> rusqlite::Result<CachedStatement<'c>> {
+        self.connection.prepare_cached(sql)
+    }
+
+    /// The number of the row that was inserted last.
+    pub(super) fn last_insert_rowid(&self) -> i64 {
+        self.connection.last_insert_rowid()
+    }
+}
+
+/// Opens a connection that reads and writes, and makes the file when it is not there.
+pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
+    refuse_unsafe_library()?;
+    let unusable = |source| OpenError::Unusable { path: path.to_owned(), source };
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(absolute(path), flags).map_err(unusable)?;
+    set_up(&connection).map_err(unusable)?;
+    set_up_writing(&connection).map_err(unusable)?;
+    Ok(connection)
+}
+
+/// Opens a connection that only reads a file that is there.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, OpenError> {
+    refuse_unsafe_library()?;
+    let unusable = |source| OpenError::Unusable { path: path.to_owned(), source };
+    let connection = Connection::open_with_flags(absolute(path), READER_FLAGS).map_err(unusable)?;
+    set_up_reading(&connection).map_err(unusable)?;
+    Ok(connection)
+}
+
+const READER_FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+
+/// Opens `size` connections that only read.
+pub(super) fn open_reader_pool(path: &Path, size: u32) -> Result<r2d2::Pool<SqliteConnectionManager>, OpenError> {
+    let manager =
+        SqliteConnectionManager::file(absolute(path)).with_flags(READER_FLAGS).with_init(|c| set_up_reading(c));
+    r2d2::Pool::builder()
+        .max_size(size)
+        // Connections are kept for good: reopening one costs its page cache, and closing the last
+        // one its WAL.
+        .max_lifetime(None)
+        .idle_timeout(None)
+        // A file on this machine does not go away; asking it each time would be a query for a query.
+        .test_on_check_out(false)
+        .connection_timeout(BUSY_TIMEOUT * 2)
+        .build(manager)
+        .map_err(|source| OpenError::Readers { path: path.to_owned(), source })
+}
+
+/// SQLite before 3.51.3 can lose commits when a WAL is reset: <https://sqlite.org/wal.html>, section 11.
+fn refuse_unsafe_library() -> Result<(), OpenError> {
+    if rusqlite::version_number() < 3_051_003 {
+        return Err(OpenError::UnsafeLibrary(rusqlite::version()));
+    }
+    Ok(())
+}
+
+/// An absolute path, which SQLite cannot take for a URI as it takes one that begins with `file:`.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn set_up(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    // All statements of the service stay compiled.
+    connection.set_prepared_statement_cache_capacity(64);
+    // A damaged or prepared file cannot make SQLite run or write what it should not.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    // A misspelt column is an error and not a text.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
+    connection.pragma_update(None, "foreign_keys", true)
+}
+
+fn set_up_writing(connection: &Connection) -> rusqlite::Result<()> {
+    // Readers and the writer do not wait for each other.
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    // A commit is on the disk when it is answered; NORMAL would lose the last ones at a power cut.
+    connection.pragma_update(None, "synchronous", "full")?;
+    // 16 MiB of WAL before its pages are moved into the database: each page that several commits
+    // changed is then moved once.
+    connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
+    // After a burst, the WAL shrinks again.
+    connection.pragma_update(None, "journal_size_limit", 64 << 20)
+}
+
+fn set_up_reading(connection: &Connection) -> rusqlite::Result<()> {
+    set_up(connection)?;
+    connection.pragma_update(None, "query_only", true)
+}
+
+pub(super) fn find_damage(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut damage: Vec<String> = connection
+        .prepare("PRAGMA integrity_check")?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    damage.retain(|line| line != "ok");
+    let mut orphans = connection.prepare("PRAGMA foreign_key_check")?;
+    let mut rows = orphans.query([])?;
+    while let Some(row) = rows.next()? {
+        let (table, number): (String, Option<i64>) = (row.get(0)?, row.get(1)?);
+        damage.push(format!("row {} of {table} refers to a row that is not there", number.unwrap_or_default()));
+    }
+    Ok(damage)
+}

@@ -1,0 +1,120 @@
+//! What can go wrong with the store.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// An operation failed. The texts are for the log, not for the caller of the service.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Too many jobs wait for the writer already.
+    #[error("the write queue is full")]
+    Overloaded,
+    /// The database refused a statement.
+    #[error("database error: {0}")]
+    Database(#[from] rusqlite::Error),
+    /// The transaction that the job shared with others was not committed.
+    #[error("the transaction failed: {0}")]
+    Transaction(Arc<rusqlite::Error>),
+    /// No reader could be had.
+    #[error("no connection to read with: {0}")]
+    Reader(#[from] r2d2::Error),
+    /// The job panicked.
+    #[error("a job panicked")]
+    Panicked,
+    /// A write that concerns one row concerned another number of them.
+    #[error("a write changed {0} rows instead of one")]
+    RowCount(usize),
+    /// A value in the database breaks its rules.
+    #[error("the database holds an invalid {0}")]
+    InvalidValue(&'static str),
+    /// The writer has ended.
+    #[error("the writer has stopped")]
+    Stopped,
+}
+
+/// The database cannot be used at all. Each message is one line and says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is no such file.
+    #[error("there is no database {}: start the server once, or name another configuration with --config", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// SQLite cannot open or set up the file.
+    #[error("cannot open the database {}: {source}", path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// The readers cannot be opened.
+    #[error("cannot open the database {}: {source}", path.display())]
+    Readers {
+        /// The file.
+        path: PathBuf,
+        /// What the pool says.
+        source: r2d2::Error,
+    },
+    /// The file belongs to a newer program.
+    #[error("the database {} has version {found}, but this program knows only {known}: use a newer magic-auth", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The file's version.
+        found: i64,
+        /// The newest version that this program knows.
+        known: i64,
+    },
+    /// The file belongs to an older program and may not be changed now.
+    #[error("the database {} has version {found} instead of {known}: start the server once to upgrade it", path.display())]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// The file's version.
+        found: i64,
+        /// The current version.
+        known: i64,
+    },
+    /// The file is a database, but not one of this program.
+    #[error("the database {} was not made by magic-auth: name another file in [database] path", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The SQLite library is one that can lose commits.
+    #[error("the SQLite library {0} can lose commits in WAL mode: 3.51.3 or newer is needed")]
+    UnsafeLibrary(&'static str),
+    /// Another server has the file.
+    #[error("another magic-auth server is using the database {}: stop it first, or name another file in [database] path", path.display())]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The lock beside the file cannot be made.
+    #[error("cannot lock the database with {}: {source}", path.display())]
+    Lock {
+        /// The lock file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The system gives no thread for the writer.
+    #[error("cannot start the writer's thread: {0}")]
+    Thread(io::Error),
+}
+
+impl OpenError {
+    pub(super) fn at(path: &Path, error: super::schema::SchemaError) -> Self {
+        use super::schema::{SchemaError, VERSION};
+        let path = path.to_owned();
+        match error {
+            SchemaError::Database(source) => Self::Unusable { path, source },
+            SchemaError::Newer(found) => Self::Newer { path, found, known: VERSION },
+            SchemaError::Older(found) => Self::Older { path, found, known: VERSION },
+            SchemaError::Foreign => Self::Foreign { path },
+        }
+    }
+}

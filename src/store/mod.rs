@@ -1,0 +1,138 @@
+//! The store: the only place with SQL.
+//!
+//! [`Database`] is an open file, of which the command line makes one for a moment. [`Store`] is what
+//! the server has: one writer thread that commits many jobs at once, and a pool of readers that
+//! never wait for it. Both hand out a [`Tx`], whose methods are the operations on the tables, one
+//! file for each table; nobody outside ever sees a connection.
+
+mod api_keys;
+mod attempts;
+mod bans;
+mod connection;
+mod customers;
+mod error;
+mod lock;
+mod organisations;
+mod schema;
+mod sessions;
+mod writer;
+
+use std::path::Path;
+
+use r2d2_sqlite::SqliteConnectionManager;
+
+pub use api_keys::{KeyRow, KeySource, NewKey};
+pub use attempts::{Attempt, AttemptFilter, AttemptRow, ThrottledAttempt};
+pub use bans::BanRow;
+pub use connection::Tx;
+pub use customers::{Account, Customer, CustomerRow, NewCustomer};
+pub use error::{OpenError, StoreError};
+pub use lock::ServerLock;
+pub use organisations::OrganisationRow;
+pub use sessions::{NewSession, Session};
+
+use writer::Writer;
+
+/// An open database file of the current schema, with one connection that reads and writes.
+#[derive(Debug)]
+pub struct Database {
+    connection: rusqlite::Connection,
+}
+
+impl Database {
+    /// Opens the file, makes it when it is not there, and upgrades it to the current schema.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, is no database of this program or belongs to a newer version.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let mut connection = connection::open_writer(path)?;
+        schema::upgrade(&mut connection).map_err(|error| OpenError::at(path, error))?;
+        Ok(Self { connection })
+    }
+
+    /// Opens a file that is there already and changes nothing about it.
+    ///
+    /// # Errors
+    /// When there is no such file, or it is not of the current schema.
+    pub fn open_existing(path: &Path) -> Result<Self, OpenError> {
+        if !path.exists() {
+            return Err(OpenError::Missing { path: path.to_owned() });
+        }
+        let connection = connection::open_reader(path)?;
+        schema::check(&connection).map_err(|error| OpenError::at(path, error))?;
+        Ok(Self { connection })
+    }
+
+    /// Runs `work` in one transaction, which is committed when it succeeds.
+    ///
+    /// # Errors
+    /// What `work` says, or that the database cannot be written.
+    pub fn write<T, E: From<StoreError>>(&mut self, work: impl FnOnce(&Tx<'_>) -> Result<T, E>) -> Result<T, E> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+            .map_err(StoreError::from)?;
+        let result = work(&Tx::new(&transaction))?;
+        transaction.commit().map_err(StoreError::from)?;
+        Ok(result)
+    }
+
+    /// Runs `work`, which only reads, on one state of the database.
+    ///
+    /// # Errors
+    /// What `work` says, or that the database cannot be read.
+    pub fn read<T, E: From<StoreError>>(&mut self, work: impl FnOnce(&Tx<'_>) -> Result<T, E>) -> Result<T, E> {
+        let transaction = self.connection.transaction().map_err(StoreError::from)?;
+        work(&Tx::new(&transaction))
+    }
+
+    /// What is wrong with the file: damaged pages, rows that refer to nothing. Reads all of it.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn find_damage(&self) -> Result<Vec<String>, StoreError> {
+        connection::find_damage(&self.connection).map_err(StoreError::from)
+    }
+}
+
+/// The database as the server uses it.
+#[derive(Debug)]
+pub struct Store {
+    writer: Writer,
+    readers: r2d2::Pool<SqliteConnectionManager>,
+}
+
+impl Store {
+    /// Starts the writer on an open database, and `readers` connections beside it: as many as there
+    /// are threads that read, so that none ever waits for one.
+    ///
+    /// # Errors
+    /// When the readers cannot be opened.
+    pub fn start(database: Database, path: &Path, readers: u32) -> Result<Self, OpenError> {
+        let readers = connection::open_reader_pool(path, readers)?;
+        let writer = Writer::start(database.connection, path)?;
+        Ok(Self { writer, readers })
+    }
+
+    /// Runs `work` in a transaction on the writer's thread and answers once it is on the disk. What
+    /// the work did is undone when it fails, and so it is when the commit fails, but for one case: a
+    /// disk that fails while it syncs may yet have kept it. It is never kept in part.
+    ///
+    /// # Errors
+    /// [`StoreError::Overloaded`] at once when too many jobs wait; else what `work` or the database says.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.writer.write(work).await
+    }
+
+    /// Runs `work`, which only reads, on the calling thread. Each of its statements sees the database
+    /// as it was last committed. For look-ups of microseconds.
+    ///
+    /// # Errors
+    /// What `work` says, or that the database cannot be read.
+    pub fn read<T>(&self, work: impl FnOnce(&Tx<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        work(&Tx::new(&*self.readers.get()?))
+    }
+}

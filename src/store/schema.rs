@@ -1,0 +1,158 @@
+//! The schema and its upgrades. `schema.sql` is always the whole current schema; the number of its
+//! version is in the file's `user_version`.
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+/// The current schema, for a new file.
+const SCHEMA: &str = include_str!("../../schema.sql");
+
+/// What turns version n into version n + 1, from n = 1. Never change a step that was released.
+const UPGRADES: &[&str] = &[];
+
+/// The version of [`SCHEMA`].
+pub(super) const VERSION: i64 = version_after(UPGRADES);
+
+/// Why a file does not have, and cannot get, the current schema.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SchemaError {
+    #[error(transparent)]
+    Database(#[from] rusqlite::Error),
+    #[error("version {0} is newer than this program")]
+    Newer(i64),
+    #[error("version {0} is older than this program")]
+    Older(i64),
+    #[error("not a database of this program")]
+    Foreign,
+}
+
+/// Brings the file to the current schema, one transaction for each step.
+pub(super) fn upgrade(connection: &mut Connection) -> Result<(), SchemaError> {
+    upgrade_with(connection, SCHEMA, UPGRADES)
+}
+
+/// Refuses a file that has not the current schema.
+pub(super) fn check(connection: &Connection) -> Result<(), SchemaError> {
+    match version(connection)? {
+        VERSION => Ok(()),
+        0 => Err(SchemaError::Foreign),
+        older if older < VERSION => Err(SchemaError::Older(older)),
+        newer => Err(SchemaError::Newer(newer)),
+    }
+}
+
+#[expect(clippy::cast_possible_wrap, reason = "there are not 2^63 upgrades")]
+const fn version_after(upgrades: &[&str]) -> i64 {
+    upgrades.len() as i64 + 1
+}
+
+fn upgrade_with(connection: &mut Connection, schema: &str, upgrades: &[&str]) -> Result<(), SchemaError> {
+    let newest = version_after(upgrades);
+    if version(connection)? == newest {
+        return Ok(());
+    }
+    loop {
+        // The version is read again under the lock: another process may be upgrading too.
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let found = version(&transaction)?;
+        let step = match found {
+            0 if is_empty(&transaction)? => schema,
+            0 => return Err(SchemaError::Foreign),
+            _ if found == newest => return Ok(()),
+            _ => {
+                *usize::try_from(found - 1).ok().and_then(|step| upgrades.get(step)).ok_or(SchemaError::Newer(found))?
+            }
+        };
+        transaction.execute_batch(step)?;
+        let reached = if found == 0 { newest } else { found + 1 };
+        transaction.pragma_update(None, "user_version", reached)?;
+        transaction.commit()?;
+    }
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+fn is_empty(transaction: &Transaction<'_>) -> rusqlite::Result<bool> {
+    transaction.query_row("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)", [], |row| row.get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the file says its tables and indexes are.
+    fn description(connection: &Connection) -> Vec<String> {
+        connection
+            .prepare("SELECT type || ' ' || name || ': ' || coalesce(sql, '') FROM sqlite_schema ORDER BY type, name")
+            .unwrap()
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .collect::<rusqlite::Result<_>>()
+            .unwrap()
+    }
+
+    fn fresh() -> Connection {
+        Connection::open_in_memory().unwrap()
+    }
+
+    #[test]
+    fn every_earlier_version_is_upgraded_to_the_schema_of_a_new_file() {
+        let mut new = fresh();
+        upgrade(&mut new).unwrap();
+        for released in 1..=VERSION {
+            let frozen = format!("{}/tests/schemas/{released}.sql", env!("CARGO_MANIFEST_DIR"));
+            let frozen = std::fs::read_to_string(frozen).expect("each version has a frozen copy in tests/schemas");
+            let mut old = fresh();
+            old.execute_batch(&frozen).unwrap();
+            old.pragma_update(None, "user_version", released).unwrap();
+            upgrade(&mut old).unwrap();
+            assert_eq!(description(&old), description(&new), "version {released}");
+            check(&old).unwrap();
+        }
+    }
+
+    const STEPS: [&str; 2] = ["CREATE TABLE b (x)", "CREATE TABLE c (x)"];
+    const WHOLE: &str = "CREATE TABLE a (x); CREATE TABLE b (x); CREATE TABLE c (x);";
+
+    #[test]
+    fn a_file_is_upgraded_step_by_step() {
+        let mut old = fresh();
+        upgrade_with(&mut old, "CREATE TABLE a (x)", &[]).unwrap();
+        assert_eq!(version(&old).unwrap(), 1);
+        upgrade_with(&mut old, WHOLE, &STEPS).unwrap();
+        let mut new = fresh();
+        upgrade_with(&mut new, WHOLE, &STEPS).unwrap();
+        assert_eq!(description(&old), description(&new));
+        assert_eq!((version(&old).unwrap(), version(&new).unwrap()), (3, 3));
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_the_version_before_it() {
+        let mut file = fresh();
+        upgrade_with(&mut file, "CREATE TABLE a (x)", &[]).unwrap();
+        let broken = ["CREATE TABLE b (x)", "CREATE TABLE c (x); CREATE TABLE a (x)"];
+        assert!(upgrade_with(&mut file, WHOLE, &broken).is_err());
+        assert_eq!(version(&file).unwrap(), 2);
+        assert_eq!(description(&file).len(), 2);
+        upgrade_with(&mut file, WHOLE, &STEPS).unwrap();
+        assert_eq!(version(&file).unwrap(), 3);
+    }
+
+    #[test]
+    fn a_newer_file_is_refused_and_left_alone() {
+        let mut file = fresh();
+        file.pragma_update(None, "user_version", VERSION + 1).unwrap();
+        assert!(matches!(upgrade(&mut file), Err(SchemaError::Newer(found)) if found == VERSION + 1));
+        assert!(matches!(check(&file), Err(SchemaError::Newer(_))));
+        assert!(description(&file).is_empty());
+    }
+
+    #[test]
+    fn somebody_elses_database_is_refused_and_left_alone() {
+        let mut file = fresh();
+        file.execute_batch("CREATE TABLE notes (x)").unwrap();
+        assert!(matches!(upgrade(&mut file), Err(SchemaError::Foreign)));
+        assert_eq!(description(&file).len(), 1);
+    }
+}

@@ -1,0 +1,148 @@
+//! The table `sessions`: digests, never identity ids.
+
+use rusqlite::{ErrorCode, OptionalExtension as _, Row, params};
+
+use super::customers::{ACCOUNT_COLUMNS, ACCOUNT_WIDTH, read_account};
+use super::{Account, StoreError, Tx};
+use crate::domain::{ClientIp, CustomerId, Digest, IdentityId, OrganisationId, SessionId, Timestamp};
+
+/// A session to be made.
+#[derive(Debug)]
+pub struct NewSession {
+    /// Whose session.
+    pub customer: CustomerId,
+    /// Where the customer was.
+    pub ip: Option<ClientIp>,
+    /// When it ends at the latest.
+    pub expires_at: Timestamp,
+}
+
+/// A session, living or dead.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// Where the customer was at sign-in.
+    pub ip: Option<String>,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it ends at the latest.
+    pub expires_at: Timestamp,
+    /// When somebody last asked about it, to about a twentieth of the idle time-out.
+    pub last_seen_at: Timestamp,
+    /// Whether it was ended before its time: logged out, or all sessions of the customer ended.
+    pub is_ended: bool,
+}
+
+/// Of `sessions AS s` with its customer `c`.
+const SESSION_COLUMNS: &str =
+    "s.ip, s.created_at, s.expires_at, s.last_seen_at, s.revoked_at IS NOT NULL OR s.session_epoch <> c.session_epoch";
+
+const SESSION_WIDTH: usize = 5;
+
+impl Tx<'_> {
+    /// Makes a session and gives the secret that stands for it.
+    ///
+    /// # Errors
+    /// When the database fails or has no such customer.
+    pub fn insert_session(&self, new: &NewSession, now: Timestamp) -> Result<IdentityId, StoreError> {
+        // Two sessions of one millisecond get the same number once in 4 million times.
+        const TRIES: usize = 5;
+        let mut statement = self.prepare(
+            "INSERT INTO sessions (id, digest, customer_id, session_epoch, ip, created_at, expires_at, last_seen_at)
+            VALUES (?1, ?2, ?3, (SELECT session_epoch FROM customers WHERE id = ?3), ?4, ?5, ?6, ?5)",
+        )?;
+        for _ in 0..TRIES {
+            let identity = IdentityId::generate(now);
+            let inserted = statement.execute(params![
+                identity.session_id().map(SessionId::as_i64),
+                identity.digest().as_bytes(),
+                new.customer.0,
+                new.ip.map(|ip| ip.to_string()),
+                now.as_millis(),
+                new.expires_at.as_millis(),
+            ]);
+            match inserted {
+                Ok(_) => return Ok(identity),
+                Err(error) if is_taken(&error) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(StoreError::RowCount(0))
+    }
+
+    /// The session that `identity` stands for, with its customer; `None` when it stands for none of
+    /// this organisation.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn find_session(
+        &self,
+        organisation: OrganisationId,
+        identity: &IdentityId,
+        now: Timestamp,
+    ) -> Result<Option<(Session, Account)>, StoreError> {
+        let Some(id) = identity.session_id() else { return Ok(None) };
+        let mut statement = self.prepare(&format!(
+            "SELECT {SESSION_COLUMNS}, {ACCOUNT_COLUMNS}, s.digest
+            FROM sessions AS s JOIN customers AS c ON c.id = s.customer_id
+            WHERE s.id = ?2 AND c.organisation_id = ?3"
+        ))?;
+        let found = statement
+            .query_row(params![now.as_millis(), id.as_i64(), organisation.0], |row| {
+                let digest = Digest::from_bytes(row.get(SESSION_WIDTH + ACCOUNT_WIDTH)?);
+                Ok((digest, read_session(row)?, read_account(row, SESSION_WIDTH)?))
+            })
+            .optional()?;
+        Ok(found.filter(|(digest, ..)| *digest == identity.digest()).map(|(_, session, account)| (session, account)))
+    }
+
+    /// Notes that somebody asked about a session.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn touch_session(&self, id: SessionId, now: Timestamp) -> Result<(), StoreError> {
+        self.prepare("UPDATE sessions SET last_seen_at = max(last_seen_at, ?2) WHERE id = ?1")?
+            .execute(params![id.as_i64(), now.as_millis()])?;
+        Ok(())
+    }
+
+    /// Logs a session out. Does nothing to one that is logged out already.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn revoke_session(&self, id: SessionId, now: Timestamp) -> Result<(), StoreError> {
+        self.prepare("UPDATE sessions SET revoked_at = coalesce(revoked_at, ?2) WHERE id = ?1")?
+            .execute(params![id.as_i64(), now.as_millis()])?;
+        Ok(())
+    }
+
+    /// The sessions of a customer, the newest first. Reads all sessions of the database.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn list_sessions(&self, customer: CustomerId) -> Result<Vec<Session>, StoreError> {
+        let mut statement = self.prepare(&format!(
+            "SELECT {SESSION_COLUMNS} FROM sessions AS s JOIN customers AS c ON c.id = s.customer_id
+            WHERE c.id = ?1 ORDER BY s.id DESC"
+        ))?;
+        let rows = statement.query_map([customer.0], read_session)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+}
+
+fn read_session(row: &Row<'_>) -> rusqlite::Result<Session> {
+    Ok(Session {
+        ip: row.get(0)?,
+        created_at: Timestamp::from_millis(row.get(1)?),
+        expires_at: Timestamp::from_millis(row.get(2)?),
+        last_seen_at: Timestamp::from_millis(row.get(3)?),
+        is_ended: row.get(4)?,
+    })
+}
+
+/// Whether the row's number has an owner.
+fn is_taken(error: &rusqlite::Error) -> bool {
+    let rusqlite::Error::SqliteFailure(failure, _) = error else { return false };
+    failure.code == ErrorCode::ConstraintViolation
+        && failure.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY
+        || failure.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_ROWID
+}

@@ -1,0 +1,264 @@
+//! The writer: one thread that owns the writing connection and commits many jobs at once.
+//!
+//! The cost of a commit is the disk's sync, and it is the same for one job and for many. So the
+//! thread takes every job that waits, runs each under its own savepoint, commits once, and only then
+//! answers. It never waits for more: a lone job is committed at once.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+
+use log::{error, info};
+use rusqlite::{Connection, ErrorCode};
+use tokio::sync::oneshot;
+
+use super::{OpenError, StoreError, Tx, connection};
+
+/// Jobs in one commit. From eight on the sync is well shared; with 64 a job waits a few
+/// milliseconds at most for the others of its batch.
+const MAX_BATCH: usize = 64;
+
+/// Jobs that may wait: at some 10,000 jobs a second a tenth of a second's work. Beyond, saying "later"
+/// at once serves a caller better than a place at the end of the queue.
+const MAX_QUEUE: usize = 1_024;
+
+/// The way to the writer's thread. Dropping it lets the thread finish what waits, and end.
+#[derive(Debug)]
+pub(super) struct Writer {
+    queue: Option<SyncSender<Box<dyn Job>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    pub(super) fn start(connection: Connection, path: &Path) -> Result<Self, OpenError> {
+        let (queue, jobs) = sync_channel(MAX_QUEUE);
+        let mut desk = Desk { connection: Some(connection), path: path.to_owned() };
+        let thread = std::thread::Builder::new()
+            .name("writer".to_owned())
+            .spawn(move || desk.work_off(&jobs))
+            .map_err(OpenError::Thread)?;
+        Ok(Self { queue: Some(queue), thread: Some(thread) })
+    }
+
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(Task { work: Some(work), result: None, reply });
+        match self.queue.as_ref().ok_or(StoreError::Stopped)?.try_send(job) {
+            Ok(()) => answer.await.map_err(|_| StoreError::Stopped)?,
+            Err(TrySendError::Full(_)) => Err(StoreError::Overloaded),
+            Err(TrySendError::Disconnected(_)) => Err(StoreError::Stopped),
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            error!("the writer's thread panicked");
+        }
+    }
+}
+
+/// A piece of work within a shared transaction.
+trait Job: Send {
+    /// Does the work and keeps its result. Says whether it may be committed.
+    fn run(&mut self, tx: &Tx<'_>) -> bool;
+    /// Tells whoever waits, after the commit or its failure.
+    fn answer(self: Box<Self>, failure: Option<&Arc<rusqlite::Error>>);
+}
+
+struct Task<W, T> {
+    work: Option<W>,
+    result: Option<Result<T, StoreError>>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<W, T> Job for Task<W, T>
+where
+    W: FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send,
+    T: Send,
+{
+    fn run(&mut self, tx: &Tx<'_>) -> bool {
+        let Some(work) = self.work.take() else { return false };
+        // What a panicking job did in the database is undone with its savepoint, and the job itself
+        // is not used again.
+        let result = catch_unwind(AssertUnwindSafe(|| work(tx))).unwrap_or(Err(StoreError::Panicked));
+        self.result.insert(result).is_ok()
+    }
+
+    fn answer(self: Box<Self>, failure: Option<&Arc<rusqlite::Error>>) {
+        let result = match (self.result, failure) {
+            (Some(Err(error)), _) => Err(error),
+            (_, Some(failure)) => Err(StoreError::Transaction(failure.clone())),
+            (Some(result), None) => result,
+            (None, None) => Err(StoreError::Stopped),
+        };
+        // Whoever waited may have gone: a client that hung up.
+        let _ = self.reply.send(result);
+    }
+}
+
+/// What the writer's thread owns.
+struct Desk {
+    /// `None` after a failure of the disk, until the file could be opened again.
+    connection: Option<Connection>,
+    path: PathBuf,
+}
+
+impl Desk {
+    fn work_off(&mut self, jobs: &Receiver<Box<dyn Job>>) {
+        while let Ok(first) = jobs.recv() {
+            let mut batch: Vec<_> = std::iter::once(first).chain(jobs.try_iter()).take(MAX_BATCH).collect();
+            let failure = self.commit(&mut batch).err().map(Arc::new);
+            for job in batch {
+                job.answer(failure.as_ref());
+            }
+        }
+    }
+
+    /// Commits the batch, but for the jobs that failed by themselves. When it fails, nothing of the
+    /// batch is kept.
+    fn commit(&mut self, batch: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+        let connection = self.connection()?;
+        let result = run_in_transaction(connection, batch);
+        if let Err(error) = &result {
+            error!("a batch of {} jobs was not committed: {error}", batch.len());
+            if !connection.is_autocommit()
+                && let Err(error) = execute(connection, "ROLLBACK")
+            {
+                error!("cannot roll back: {error}");
+            }
+            // After a failed read, write or sync the memory may hold what the disk does not.
+            if error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy) {
+                self.connection = None;
+            }
+        }
+        result
+    }
+
+    fn connection(&mut self) -> rusqlite::Result<&Connection> {
+        if self.connection.is_none() {
+            let reopened = connection::open_writer(&self.path).map_err(|error| match error {
+                OpenError::Unusable { source, .. } => source,
+                other => rusqlite::Error::ToSqlConversionFailure(other.into()),
+            })?;
+            info!("the database is open again for writing");
+            self.connection = Some(reopened);
+        }
+        self.connection.as_ref().ok_or(rusqlite::Error::InvalidQuery)
+    }
+}
+
+fn run_in_transaction(connection: &Connection, batch: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+    let tx = Tx::new(connection);
+    execute(connection, "BEGIN IMMEDIATE")?;
+    for job in batch {
+        execute(connection, "SAVEPOINT job")?;
+        if !job.run(&tx) {
+            // Some errors, such as a full disk, make SQLite roll back everything: then this fails
+            // too, and with it the batch.
+            execute(connection, "ROLLBACK TO job")?;
+        }
+        execute(connection, "RELEASE job")?;
+    }
+    execute(connection, "COMMIT")
+}
+
+fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Timestamp;
+    use crate::store::{Database, Store};
+    use std::task::{Context, Waker};
+
+    const NOW: Timestamp = Timestamp::from_millis(1);
+
+    struct Fixture {
+        store: Store,
+        _folder: tempfile::TempDir,
+    }
+
+    fn fixture() -> Fixture {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("magic-auth.db");
+        let database = Database::open(&path).unwrap();
+        Fixture { store: Store::start(database, &path, 1).unwrap(), _folder: folder }
+    }
+
+    fn names(store: &Store) -> Vec<String> {
+        store.read(|tx| Ok(tx.list_organisations()?.into_iter().map(|row| row.name).collect())).unwrap()
+    }
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        actix_web::rt::System::new().block_on(future)
+    }
+
+    fn is_pending<T>(future: &mut (impl Future<Output = T> + Unpin)) -> bool {
+        std::pin::Pin::new(future).poll(&mut Context::from_waker(Waker::noop())).is_pending()
+    }
+
+    #[test]
+    fn a_job_that_fails_undoes_only_itself() {
+        let fixture = fixture();
+        let store = &fixture.store;
+        block_on(async {
+            let good = store.write(|tx| tx.upsert_organisation("good", NOW).map(drop));
+            let failing = store.write(|tx| {
+                tx.upsert_organisation("failing", NOW)?;
+                Err::<(), _>(StoreError::RowCount(0))
+            });
+            let panicking = store.write(|tx| -> Result<(), StoreError> {
+                tx.upsert_organisation("panicking", NOW)?;
+                panic!("a job's own fault")
+            });
+            let last = store.write(|tx| tx.upsert_organisation("last", NOW).map(drop));
+            let (good, failing, panicking, last) = tokio::join!(good, failing, panicking, last);
+            assert!(good.is_ok() && last.is_ok());
+            assert!(matches!(failing, Err(StoreError::RowCount(0))));
+            assert!(matches!(panicking, Err(StoreError::Panicked)));
+        });
+        assert_eq!(names(store), ["good", "last"]);
+    }
+
+    #[test]
+    fn a_full_queue_is_refused_at_once_and_dropping_the_writer_finishes_what_waits() {
+        let fixture = fixture();
+        let (open, gate) = std::sync::mpsc::channel::<()>();
+        block_on(async {
+            let store = &fixture.store;
+            let (reached, ready) = oneshot::channel();
+            let mut holding = Box::pin(store.write(move |_| {
+                reached.send(()).unwrap();
+                gate.recv().unwrap();
+                Ok(())
+            }));
+            assert!(is_pending(&mut holding));
+            ready.await.unwrap();
+            for number in 0..MAX_QUEUE {
+                let mut job =
+                    Box::pin(store.write(move |tx| tx.upsert_organisation(&number.to_string(), NOW).map(drop)));
+                assert!(is_pending(&mut job));
+            }
+            assert!(matches!(store.write(|_| Ok(())).await, Err(StoreError::Overloaded)));
+            open.send(()).unwrap();
+        });
+        let Fixture { store, _folder: folder } = fixture;
+        drop(store);
+        let path = folder.path().join("magic-auth.db");
+        let mut database = Database::open_existing(&path).unwrap();
+        let kept = database.read(|tx| tx.list_organisations().map(|rows| rows.len())).unwrap();
+        assert_eq!(kept, MAX_QUEUE);
+    }
+}
