@@ -11,7 +11,7 @@ use crate::domain::Timestamp;
 pub struct Clock {
     /// The wall clock and the steady clock at the same moment: `steady` counts from here.
     started: (SystemTime, Instant),
-    /// How far a test has moved this clock ahead, in milliseconds.
+    /// How far a test has moved this clock ahead, in nanoseconds.
     ahead: Arc<AtomicU64>,
 }
 
@@ -41,11 +41,11 @@ impl Clock {
 
     /// Moves this clock and all its clones forward, for tests of what time does.
     pub fn advance(&self, duration: Duration) {
-        let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        self.ahead.fetch_add(milliseconds, Ordering::SeqCst);
+        let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        self.ahead.fetch_add(nanoseconds, Ordering::SeqCst);
     }
 
     fn ahead(&self) -> Duration {
-        Duration::from_millis(self.ahead.load(Ordering::SeqCst))
+        Duration::from_nanos(self.ahead.load(Ordering::SeqCst))
     }
 }

@@ -46,15 +46,6 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
-/// Opens a connection that only reads a file that is there.
-pub(super) fn open_reader(path: &Path) -> Result<Connection, OpenError> {
-    refuse_unsafe_library()?;
-    let unusable = |source| OpenError::Unusable { path: path.to_owned(), source };
-    let connection = Connection::open_with_flags(absolute(path), READER_FLAGS).map_err(unusable)?;
-    set_up_reading(&connection).map_err(unusable)?;
-    Ok(connection)
-}
-
 const READER_FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 
 /// Opens `size` connections that only read.

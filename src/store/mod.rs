@@ -50,7 +50,7 @@ impl Database {
         Ok(Self { connection })
     }
 
-    /// Opens a file that is there already and changes nothing about it.
+    /// Opens a file that is there already and of the current schema, also while a server runs on it.
     ///
     /// # Errors
     /// When there is no such file, or it is not of the current schema.
@@ -58,7 +58,7 @@ impl Database {
         if !path.exists() {
             return Err(OpenError::Missing { path: path.to_owned() });
         }
-        let connection = connection::open_reader(path)?;
+        let connection = connection::open_writer(path)?;
         schema::check(&connection).map_err(|error| OpenError::at(path, error))?;
         Ok(Self { connection })
     }
@@ -124,7 +124,12 @@ impl Store {
         &self,
         work: impl FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.writer.write(work).await
+        self.writer.submit(work)?.await.map_err(|_| StoreError::Stopped)?
+    }
+
+    /// Hands `work` to the writer and does not wait for it. For what may be lost: a full queue drops it.
+    pub fn write_if_idle(&self, work: impl FnOnce(&Tx<'_>) -> Result<(), StoreError> + Send + 'static) {
+        drop(self.writer.submit(work));
     }
 
     /// Runs `work`, which only reads, on the calling thread. Each of its statements sees the database

@@ -42,14 +42,15 @@ impl Writer {
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
-    pub(super) async fn write<T: Send + 'static>(
+    /// Puts a job into the queue. The receiver gets its result after the commit.
+    pub(super) fn submit<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
+    ) -> Result<oneshot::Receiver<Result<T, StoreError>>, StoreError> {
         let (reply, answer) = oneshot::channel();
         let job = Box::new(Task { work: Some(work), result: None, reply });
         match self.queue.as_ref().ok_or(StoreError::Stopped)?.try_send(job) {
-            Ok(()) => answer.await.map_err(|_| StoreError::Stopped)?,
+            Ok(()) => Ok(answer),
             Err(TrySendError::Full(_)) => Err(StoreError::Overloaded),
             Err(TrySendError::Disconnected(_)) => Err(StoreError::Stopped),
         }

@@ -1,0 +1,141 @@
+//! The server as a whole: built from a configuration, then run until it is told to stop.
+
+use std::net::{SocketAddr, TcpListener};
+use std::num::NonZero;
+use std::path::PathBuf;
+
+use actix_web::web;
+use log::{info, warn};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::http::{self, Services};
+use crate::keys::Keys;
+use crate::session::Sessions;
+use crate::sign_in::SignIn;
+use crate::store::{Database, NewKey, OpenError, ServerLock, Store, StoreError};
+use crate::throttle::Throttle;
+
+/// A server that has its database, its keys and its socket, and does not answer yet.
+#[derive(Debug)]
+pub struct Application {
+    services: web::Data<Services>,
+    listener: TcpListener,
+    address: SocketAddr,
+    workers: usize,
+    _lock: ServerLock,
+}
+
+/// Why the server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The database cannot be read or written.
+    #[error("cannot use the database {}: {source}", path.display())]
+    Store {
+        /// The file.
+        path: PathBuf,
+        /// What the store says.
+        source: StoreError,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+impl Application {
+    /// Takes the lock, opens and upgrades the database, brings the configured keys into it, rebuilds
+    /// the throttle, and binds the socket.
+    ///
+    /// # Errors
+    /// When any of it is impossible.
+    pub fn build(config: Config, clock: Clock) -> Result<Self, StartError> {
+        let path = config.database.path.clone();
+        let store_failed = |source| StartError::Store { path: path.clone(), source };
+        let workers = match config.server.workers {
+            0 => std::thread::available_parallelism().map_or(1, NonZero::get),
+            workers => workers,
+        };
+
+        let lock = ServerLock::take(&path)?;
+        let mut database = Database::open(&path)?;
+        apply_organisations(&mut database, &config, &clock).map_err(store_failed)?;
+        let window = clock.now() - Throttle::window(&config.throttle);
+        let earlier = database.read(|tx| tx.list_throttled_attempts(window)).map_err(store_failed)?;
+        let throttle = Throttle::new(&config.throttle, &clock, &earlier);
+
+        let store = Store::start(database, &path, u32::try_from(workers).unwrap_or(u32::MAX))?;
+        let services = Services {
+            keys: Keys::load(&store, config.rate_limit, &clock).map_err(store_failed)?,
+            sign_in: SignIn::new(&config, throttle, clock.clone()),
+            sessions: Sessions::new(config.session, clock.clone()),
+            store,
+            clock,
+            trusted_proxies: config.server.trusted_proxies,
+        };
+
+        let failed = |source| StartError::Listen { address: config.server.listen, source };
+        let listener = TcpListener::bind(config.server.listen).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Self { services: web::Data::new(services), listener, address, workers, _lock: lock })
+    }
+
+    /// The address that the socket is bound to.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers requests until `stop` completes, ends what is under way, and writes what is still to
+    /// be written.
+    ///
+    /// # Errors
+    /// When the socket cannot be served.
+    pub async fn run_until(self, stop: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+        let services = self.services.clone();
+        let writing = actix_web::rt::spawn(async move {
+            services.sign_in.unwritten.keep_writing(&services.store).await;
+        });
+        let served = http::serve(self.listener, self.services.clone(), self.workers, stop)?.await;
+        writing.abort();
+        self.services.sign_in.unwritten.flush(&self.services.store).await;
+        served
+    }
+}
+
+/// Makes the organisations and keys of the database those of the configuration.
+fn apply_organisations(database: &mut Database, config: &Config, clock: &Clock) -> Result<(), StoreError> {
+    if config.organisations.is_empty() {
+        warn!("no organisation is configured: add an [[organisation]] to the configuration, or every request is a 401");
+    }
+    let now = clock.now();
+    database.write(|tx| {
+        let mut present = Vec::new();
+        for configured in &config.organisations {
+            let organisation = tx.upsert_organisation(configured.name.as_str(), now)?;
+            for key in configured.api_keys.iter().map(crate::config::ConfiguredKey::get) {
+                present.push(key.digest());
+                if !tx.upsert_config_key(&NewKey { organisation, key, expires_at: None }, now)? {
+                    warn!(
+                        "the key {}…{} of the configuration stays out of force: it was revoked, or made for another \
+                         organisation, on the command line",
+                        key.kind().prefix(),
+                        key.hint()
+                    );
+                }
+            }
+        }
+        match tx.revoke_config_keys_except(&present, now)? {
+            0 => {}
+            count => info!("revoked {count} keys that have left the configuration"),
+        }
+        Ok(())
+    })
+}

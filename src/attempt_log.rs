@@ -1,0 +1,92 @@
+//! Attempts whose record does not wait for the disk: those that the throttle refused (E006) and those
+//! that failed because the database did (E001).
+//!
+//! They are gathered in memory and written together, at most once a second. Like ones are counted, so
+//! that a flood costs one row a second and a database that cannot be written loses no count.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use log::warn;
+use tokio::sync::Notify;
+
+use crate::domain::{Outcome, Timestamp};
+use crate::store::{Attempt, Store, StoreError};
+
+/// Between two writes.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Different attempts that are told apart, some 200 bytes each. What goes beyond is counted for its
+/// key alone, without mailbox and address.
+const MAX_DIFFERENT: usize = 4_096;
+
+/// The attempts that wait to be recorded.
+#[derive(Debug, Default)]
+pub struct AttemptLog {
+    waiting: Mutex<HashMap<(Attempt, Outcome), Repeated>>,
+    is_waiting: Notify,
+}
+
+/// Like attempts.
+#[derive(Clone, Copy, Debug)]
+struct Repeated {
+    first_at: Timestamp,
+    count: u32,
+}
+
+impl AttemptLog {
+    /// Notes an attempt. Costs memory and arithmetic only.
+    pub fn note(&self, attempt: Attempt, outcome: Outcome, now: Timestamp) {
+        self.add(attempt, outcome, Repeated { first_at: now, count: 1 });
+        self.is_waiting.notify_one();
+    }
+
+    fn add(&self, attempt: Attempt, outcome: Outcome, more: Repeated) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut key = (attempt, outcome);
+        if waiting.len() >= MAX_DIFFERENT && !waiting.contains_key(&key) {
+            (key.0.mailbox, key.0.email, key.0.ip) = (None, None, None);
+        }
+        waiting
+            .entry(key)
+            .and_modify(|same| {
+                same.first_at = same.first_at.min(more.first_at);
+                same.count = same.count.saturating_add(more.count);
+            })
+            .or_insert(more);
+    }
+
+    /// Writes what is noted, again and again, for as long as it is polled.
+    pub async fn keep_writing(&self, store: &Store) {
+        loop {
+            self.is_waiting.notified().await;
+            tokio::time::sleep(INTERVAL).await;
+            self.flush(store).await;
+        }
+    }
+
+    /// Writes what is noted. When that fails, it goes on waiting.
+    pub async fn flush(&self, store: &Store) {
+        let batch = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        if batch.is_empty() {
+            return;
+        }
+        let rows = batch.clone();
+        let written = store.write(move |tx| {
+            rows.iter().try_for_each(|((attempt, outcome), repeated)| {
+                tx.insert_attempt(attempt, None, *outcome, repeated.first_at, repeated.count)
+            })
+        });
+        if let Err(error) = written.await {
+            warn!("{} attempts could not be recorded yet: {error}", batch.len());
+            for ((attempt, outcome), repeated) in batch {
+                self.add(attempt, outcome, repeated);
+            }
+            // A full queue has heard it from its callers already; either way it is tried again.
+            if !matches!(error, StoreError::Stopped) {
+                self.is_waiting.notify_one();
+            }
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! `key create`, `key list`, `key revoke`
+
+use anyhow::{Context as _, bail};
+use clap::{Subcommand, ValueEnum};
+use serde::Serialize;
+
+use super::output::{or_dash, print_line, table};
+use super::{Context, find_organisation};
+use crate::config::Period;
+use crate::domain::{ApiKey, KeyKind, Timestamp};
+use crate::keys;
+use crate::store::{Database, KeyRow, NewKey};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Make a key and print it: the only time that it is shown
+    Create {
+        /// Whose key; may be left out when there is only one organisation
+        #[arg(long, value_name = "NAME")]
+        organisation: Option<String>,
+        /// What the key is for: `root` has no quota and no throttle
+        #[arg(long)]
+        kind: Kind,
+        /// For how long it is valid, such as 365d [default: until it is revoked]
+        #[arg(long, value_name = "PERIOD")]
+        expires: Option<Period>,
+    },
+    /// List all keys: prefix and last four characters, never the key
+    List,
+    /// Revoke a key for good; running servers refuse it when this returns
+    Revoke {
+        /// Its last four characters, as `key list` shows them
+        #[arg(value_name = "HINT")]
+        hint: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Kind {
+    Prod,
+    Dev,
+    Root,
+}
+
+impl From<Kind> for KeyKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Prod => Self::Prod,
+            Kind::Dev => Self::Dev,
+            Kind::Root => Self::Root,
+        }
+    }
+}
+
+pub(super) fn run(context: &Context, command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Create { organisation, kind, expires } => create(context, organisation.as_deref(), kind, expires),
+        Command::List => list(context),
+        Command::Revoke { hint } => revoke(context, &hint),
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Created<'k> {
+    api_key: &'k str,
+    expires_at: Option<String>,
+}
+
+fn create(context: &Context, name: Option<&str>, kind: Kind, expires: Option<Period>) -> anyhow::Result<()> {
+    let path = &context.config.database.path;
+    // The first key may be made before the server has been started for the first time.
+    let mut database = if path.exists() { context.open_database()? } else { Database::open(path)? };
+    let now = context.clock.now();
+    let key = ApiKey::generate(kind.into());
+    let expires_at = expires.map(|period| now + period.get());
+    database.write(|tx| {
+        for configured in &context.config.organisations {
+            tx.upsert_organisation(configured.name.as_str(), now)?;
+        }
+        let organisation = find_organisation(tx, name)?;
+        tx.insert_key(&NewKey { organisation, key: &key, expires_at }, now)?;
+        anyhow::Ok(())
+    })?;
+    wait_for_servers();
+    let created = Created { api_key: key.expose(), expires_at: expires_at.map(|at| at.to_string()) };
+    context.output.print(&created, |created| created.api_key.to_owned())
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ListedKey {
+    organisation: String,
+    key: String,
+    hint: String,
+    source: &'static str,
+    state: &'static str,
+    created_at: String,
+    expires_at: Option<String>,
+    revoked_at: Option<String>,
+}
+
+fn list(context: &Context) -> anyhow::Result<()> {
+    let rows = context.open_database()?.read(|tx| anyhow::Ok(tx.list_keys()?))?;
+    let now = context.clock.now();
+    let keys: Vec<ListedKey> = rows.into_iter().map(|row| listed(row, now)).collect();
+    context.output.print(&keys, |keys| {
+        let rows = keys.iter().map(|key| {
+            [
+                key.organisation.clone(),
+                key.key.clone(),
+                key.source.to_owned(),
+                key.state.to_owned(),
+                key.created_at.clone(),
+                or_dash(key.expires_at.as_ref()),
+                or_dash(key.revoked_at.as_ref()),
+            ]
+        });
+        let head = ["organisation", "key", "source", "state", "created", "expires", "revoked"];
+        table(head, rows, "There are no keys yet: make one with magic-auth key create.")
+    })
+}
+
+fn listed(row: KeyRow, now: Timestamp) -> ListedKey {
+    let state = match (row.revoked_at, row.expires_at) {
+        (Some(_), _) => "revoked",
+        (None, Some(end)) if end <= now => "expired",
+        _ => "active",
+    };
+    ListedKey {
+        key: shown(&row),
+        organisation: row.organisation_name,
+        hint: row.hint,
+        source: row.source.as_str(),
+        state,
+        created_at: row.created_at.to_string(),
+        expires_at: row.expires_at.map(|at| at.to_string()),
+        revoked_at: row.revoked_at.map(|at| at.to_string()),
+    }
+}
+
+/// Prefix and last four characters: `PROD…XuOE`.
+fn shown(row: &KeyRow) -> String {
+    format!("{}…{}", row.kind.prefix(), row.hint)
+}
+
+fn revoke(context: &Context, hint: &str) -> anyhow::Result<()> {
+    let now = context.clock.now();
+    let revoked = context.open_database()?.write(|tx| {
+        let rows = tx.list_keys()?;
+        let row = find_by_hint(rows, hint)?;
+        tx.revoke_key(row.id, now)?;
+        anyhow::Ok(row)
+    })?;
+    wait_for_servers();
+    print_line(&format!("Revoked {} of {}.", shown(&revoked), revoked.organisation_name))
+}
+
+/// The one key in force that the hint names: its last four characters, also with its prefix before.
+fn find_by_hint(rows: Vec<KeyRow>, hint: &str) -> anyhow::Result<KeyRow> {
+    let names = |row: &KeyRow| {
+        let prefix = row.kind.prefix();
+        [row.hint.clone(), format!("{prefix}{}", row.hint), shown(row)].iter().any(|name| name == hint)
+    };
+    let mut matching: Vec<KeyRow> = rows.into_iter().filter(|row| row.revoked_at.is_none() && names(row)).collect();
+    match matching.len() {
+        0 | 1 => matching.pop().context("there is no such key in force: see magic-auth key list"),
+        _ => {
+            let shown: Vec<_> =
+                matching.iter().map(|row| format!("{} of {}", shown(row), row.organisation_name)).collect();
+            bail!("several keys end so, say the prefix too: {}", shown.join(", "))
+        }
+    }
+}
+
+/// A running server looks at the keys again within [`keys::MAX_AGE`]. After twice that time it has, so
+/// that what this command did is in force when it returns.
+fn wait_for_servers() {
+    std::thread::sleep(keys::MAX_AGE * 2);
+}

@@ -1,0 +1,63 @@
+//! What commands print: a table or sentences for people, JSON for programs.
+
+use std::io::{self, Write as _};
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+
+/// Standard output, in the form that was asked for.
+pub(super) struct Output {
+    /// Whether JSON was asked for.
+    pub(super) json: bool,
+}
+
+impl Output {
+    /// Prints `value` as JSON, or as what `text` makes of it.
+    pub(super) fn print<T: Serialize>(&self, value: &T, text: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
+        let text = if self.json { serde_json::to_string_pretty(value)? } else { text(value) };
+        print_line(&text)
+    }
+}
+
+/// Prints a line, or several, on standard output.
+pub(super) fn print_line(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}", text.trim_end())?;
+    Ok(out.flush()?)
+}
+
+/// Prints an error on standard error, in one line.
+pub(super) fn print_error(error: &anyhow::Error) {
+    let line = format!("{error:#}").replace('\n', " ");
+    // There is nowhere else to say that this failed.
+    let _ = writeln!(io::stderr(), "magic-auth: {line}");
+}
+
+/// Whether somebody like `head` has read enough and closed the pipe: no error of the command's.
+pub(super) fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// A table with a line under its head, or `nothing` when it has no rows.
+pub(super) fn table<const COLUMNS: usize>(
+    head: [&str; COLUMNS],
+    rows: impl IntoIterator<Item = [String; COLUMNS]>,
+    nothing: &str,
+) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(head);
+    table.add_rows(rows);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    if table.is_empty() {
+        return nothing.to_owned();
+    }
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+/// A cell for a value that may be missing.
+pub(super) fn or_dash(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}

@@ -1,0 +1,90 @@
+//! `serve`
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use log::{info, warn};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::Context;
+use super::output::print_line;
+use crate::application::Application;
+use crate::config::{Config, ConfiguredKey};
+use crate::logging;
+
+pub(super) fn run(context: Context) -> anyhow::Result<()> {
+    logging::start(context.config.log.format);
+    let key = example_key(&context.config);
+    actix_web::rt::System::new().block_on(async {
+        let signals = StopSignals::listen()?;
+        let application = Application::build(context.config, context.clock)?;
+        info!(address:% = application.address(), version = env!("CARGO_PKG_VERSION"); "listening");
+        // A supervisor may have closed standard output; the log has said it all.
+        let _ = print_line(&welcome(application.address(), &key));
+        application.run_until(signals.stop()).await?;
+        info!("stopped");
+        Ok(())
+    })
+}
+
+/// A demo key, which everybody knows, or a placeholder: a real key is never printed.
+fn example_key(config: &Config) -> String {
+    let mut keys = config.organisations.iter().flat_map(|organisation| &organisation.api_keys);
+    let demo = keys.find(|key| ConfiguredKey::is_demo(key));
+    demo.map_or("YOUR_API_KEY", |key| key.get().expose()).to_owned()
+}
+
+fn welcome(address: SocketAddr, key: &str) -> String {
+    let host = match address.ip() {
+        ip if ip.is_unspecified() => IpAddr::from(Ipv4Addr::LOCALHOST),
+        ip => ip,
+    };
+    let address = SocketAddr::new(host, address.port());
+    format!(
+        r#"magic-auth listens on http://{address} - try it:
+
+  curl -X POST "http://{address}/api/v1/customer/magic-auth?apiKey={key}" \
+    -H "Content-Type: application/json" \
+    -d '{{"email": "jan@barasek.com", "firstName": "Jan", "lastName": "Barášek", "customerRealIp": "1.1.1.1"}}'
+"#
+    )
+}
+
+/// The signals that end the server.
+struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+    file_too_large: Signal,
+}
+
+impl StopSignals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            // Listening replaces the default, which is to die: a file that may not grow is then an
+            // ordinary error of the write.
+            file_too_large: signal(SignalKind::from_raw(libc::SIGXFSZ))?,
+        })
+    }
+
+    /// Completes at the first signal; the second one ends the process at once.
+    async fn stop(mut self) {
+        self.next().await;
+        info!("stopping: finishing what is under way; the next signal stops at once");
+        actix_web::rt::spawn(async move {
+            self.next().await;
+            warn!("stopped by a second signal");
+            std::process::exit(1);
+        });
+    }
+
+    async fn next(&mut self) {
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => return,
+                _ = self.terminate.recv() => return,
+                _ = self.file_too_large.recv() => warn!("the system does not let a file grow any further"),
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The outermost layer: a request id for every request, and one log line without secrets.
+//!
+//! The line has the route's pattern and never the URL, for keys and identity ids stand in URLs.
+
+use std::future::{Ready, ready};
+use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, web};
+use log::{error, info};
+
+use super::Services;
+use super::api_key::Caller;
+use super::forwarded::client_address;
+use super::reply::ReplyCode;
+
+/// The name of a request: the caller's `X-Request-Id` when it is 1 to 64 of `[A-Za-z0-9._-]`, else a
+/// random one. It goes back in the same header and into every log line about the request.
+#[derive(Clone, Debug)]
+pub(super) struct RequestId(Rc<str>);
+
+impl RequestId {
+    const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+    const MAX_LENGTH: usize = 64;
+
+    fn of(request: &ServiceRequest) -> Self {
+        let is_allowed = |text: &&str| {
+            (1..=Self::MAX_LENGTH).contains(&text.len())
+                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+        };
+        let sent = request.headers().get(Self::HEADER).and_then(|value| value.to_str().ok()).filter(is_allowed);
+        Self(sent.map_or_else(|| nanoid::nanoid!(16).into(), Into::into))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromRequest for RequestId {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let id = request.extensions().get::<Self>().cloned();
+        ready(Ok(id.unwrap_or_else(|| Self("-".into()))))
+    }
+}
+
+/// The address that a sign-in named, masked: for the log line of its request.
+#[derive(Debug)]
+pub(super) struct LoggedEmail(pub(super) String);
+
+/// Answers the request, gives the answer its id, and logs it.
+pub(super) async fn log_request(
+    services: web::Data<Services>,
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse, Error> {
+    let started = services.clock.steady();
+    let id = RequestId::of(&request);
+    request.extensions_mut().insert(id.clone());
+    let mut response = next.call(request).await?;
+    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+        response.headers_mut().insert(RequestId::HEADER, value);
+    }
+    let duration = services.clock.steady().saturating_sub(started);
+    log_response(&response, &id, duration.as_secs_f64() * 1_000.0, &services);
+    Ok(response)
+}
+
+fn log_response(response: &ServiceResponse, id: &RequestId, duration_ms: f64, services: &Services) {
+    let request = response.request();
+    let status = response.status().as_u16();
+    let peer = request.peer_addr().map_or(IpAddr::from(Ipv4Addr::UNSPECIFIED), |address| address.ip());
+    let extensions = request.extensions();
+    let code = response.response().extensions().get::<ReplyCode>().map_or("-", |code| code.0);
+    if response.status().is_server_error()
+        && let Some(cause) = response.response().error()
+    {
+        error!(request_id = id.as_str(); "a request failed: {cause}");
+    }
+    info!(
+        request_id = id.as_str(),
+        method = request.method().as_str(),
+        route = request.match_pattern().as_deref().unwrap_or("-"),
+        status,
+        code,
+        duration_ms = (duration_ms * 1_000.0).round() / 1_000.0,
+        client:% = client_address(peer, request.headers(), &services.trusted_proxies),
+        key = extensions.get::<Caller>().map(|caller| caller.id.0),
+        email = extensions.get::<LoggedEmail>().map(|email| email.0.as_str());
+        "answered"
+    );
+}

@@ -1,0 +1,114 @@
+//! The guard of every route: which API key was sent, whether it is in force, and its quota.
+
+use std::future::{Ready, ready};
+use std::ops::Deref;
+use std::sync::Arc;
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, ResponseError as _, web};
+
+use super::fields::Fields;
+use super::reply::ApiError;
+use super::{Services, body};
+use crate::domain::ApiKey;
+use crate::keys::{Key, QuotaState};
+
+/// Who calls: the key, which is in force and within its quota.
+#[derive(Clone, Debug)]
+pub(super) struct Caller(Arc<Key>);
+
+impl Deref for Caller {
+    type Target = Key;
+
+    fn deref(&self) -> &Key {
+        &self.0
+    }
+}
+
+/// The fields of the body, or what is wrong with it. Read by the guard, for the key may be among them.
+pub(super) struct Body(pub(super) Fields);
+
+/// Lets a request through with a key that is in force and has quota left, and tells the quota with
+/// the answer.
+pub(super) async fn authenticate(
+    services: web::Data<Services>,
+    mut request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse, Error> {
+    let body = match *request.method() {
+        Method::POST => body::receive(&mut request).await,
+        _ => Ok(Fields::default()),
+    };
+    let key = presented_key(request.query_string(), body.as_ref().ok(), request.headers())
+        .and_then(|text| ApiKey::parse(&text).ok())
+        .and_then(|key| services.keys.find(&key, &services.store));
+    let Some(key) = key else {
+        return Ok(request.into_response(ApiError::UnknownKey.error_response()));
+    };
+    let quota = key.take();
+    request.extensions_mut().insert(Caller(key));
+    request.extensions_mut().insert(body);
+    let mut response = match quota.and_then(|quota| quota.retry_after) {
+        Some(retry_after) => request.into_response(ApiError::RateLimitExceeded { retry_after }.error_response()),
+        None => next.call(request).await?,
+    };
+    if let Some(quota) = quota {
+        tell_quota(response.headers_mut(), quota);
+    }
+    Ok(response)
+}
+
+/// The first key that is there, in the query, the body or the header `Authorization`. An empty one
+/// counts as absent; of several in the query the first counts.
+fn presented_key(query: &str, body: Option<&Fields>, headers: &HeaderMap) -> Option<String> {
+    let in_query = query_value(query, "apiKey");
+    let in_body = || {
+        let body = body.filter(|body| body.is_present("apiKey"))?;
+        // One that is no text is there too, and no key.
+        Some(body.text("apiKey").unwrap_or("not a text").to_owned()).filter(|key| !key.is_empty())
+    };
+    in_query.or_else(in_body).or_else(|| bearer(headers))
+}
+
+/// The first value of a query parameter that is not empty.
+pub(super) fn query_value(query: &str, name: &str) -> Option<String> {
+    form_urlencoded::parse(query.as_bytes())
+        .find(|(found, value)| found == name && !value.is_empty())
+        .map(|(_, value)| value.into_owned())
+}
+
+/// The token of `Authorization: Bearer TOKEN` (RFC 6750, section 2.1).
+fn bearer(headers: &HeaderMap) -> Option<String> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+}
+
+fn tell_quota(headers: &mut HeaderMap, quota: QuotaState) {
+    let mut tell = |name, value: i64| headers.insert(HeaderName::from_static(name), HeaderValue::from(value));
+    tell("x-ratelimit-limit", quota.limit.into());
+    tell("x-ratelimit-remaining", quota.remaining.into());
+    tell("x-ratelimit-reset", quota.full_at.as_secs_rounded_up());
+}
+
+impl FromRequest for Caller {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(request.extensions().get::<Self>().cloned().ok_or(ApiError::UnknownKey))
+    }
+}
+
+impl FromRequest for Body {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let received = request.extensions_mut().remove::<Result<Fields, ApiError>>();
+        ready(received.unwrap_or(Ok(Fields::default())).map(Self))
+    }
+}

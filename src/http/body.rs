@@ -1,0 +1,125 @@
+//! Reading a request body: bounded in length and time, and in every form that the contract names.
+
+use std::time::Duration;
+
+use actix_multipart::{Field, Multipart};
+use actix_web::HttpMessage as _;
+use actix_web::dev::{Payload, ServiceRequest};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
+use actix_web::web::{Bytes, BytesMut};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use mime::Mime;
+
+use super::fields::{Fields, Value, problem};
+use super::reply::ApiError;
+
+/// The longest body. A sign-in has some hundred bytes.
+const MAX_LENGTH: usize = 16 * 1_024;
+
+/// For the whole body, from the end of the head: the HTTP layer has no time limit of its own for it.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Parts of a multipart body. An endpoint knows six fields.
+const MAX_PARTS: usize = 100;
+
+/// Takes the body off the request and reads its fields.
+pub(super) async fn receive(request: &mut ServiceRequest) -> Result<Fields, ApiError> {
+    let payload = request.take_payload();
+    let headers = request.headers();
+    if headers.get(CONTENT_ENCODING).is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(ApiError::UnsupportedMediaType);
+    }
+    let body = tokio::time::timeout(DEADLINE, read(payload)).await.map_err(|_| ApiError::BodyTimedOut)??;
+    decode(headers, body).await
+}
+
+async fn read(mut payload: Payload) -> Result<Bytes, ApiError> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| ApiError::BodyBroken)?;
+        if body.len() + chunk.len() > MAX_LENGTH {
+            return Err(ApiError::BodyTooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+async fn decode(headers: &HeaderMap, body: Bytes) -> Result<Fields, ApiError> {
+    // What `curl -d` sends is JSON under the name of a form.
+    let is_json = body.trim_ascii_start().starts_with(b"{");
+    let Some(media_type) = headers.get(CONTENT_TYPE) else {
+        return if is_json || body.is_empty() { json(&body) } else { Err(ApiError::UnsupportedMediaType) };
+    };
+    let media_type = media_type.to_str().ok().and_then(|text| text.parse::<Mime>().ok());
+    let media_type = media_type.filter(is_utf8).ok_or(ApiError::UnsupportedMediaType)?;
+    match media_type.essence_str() {
+        "application/json" | "text/plain" => json(&body),
+        "application/x-www-form-urlencoded" if is_json => json(&body),
+        "application/x-www-form-urlencoded" => Ok(form(&body)),
+        "multipart/form-data" => multipart(headers, body).await,
+        _ => Err(ApiError::UnsupportedMediaType),
+    }
+}
+
+fn is_utf8(media_type: &Mime) -> bool {
+    media_type.get_param(mime::CHARSET).is_none_or(|charset| charset == mime::UTF_8 || charset == "us-ascii")
+}
+
+fn json(body: &[u8]) -> Result<Fields, ApiError> {
+    if body.trim_ascii().is_empty() {
+        return Ok(Fields::default());
+    }
+    serde_json::from_slice(body)
+        .map_err(|error| invalid_body(&format!("must be a JSON object: {}", without_content(&error))))
+}
+
+/// Where and why the JSON is not valid, without a word of what it says.
+fn without_content(error: &serde_json::Error) -> String {
+    if error.is_data() {
+        return format!("found something else at line {} column {}", error.line(), error.column());
+    }
+    error.to_string()
+}
+
+fn form(body: &[u8]) -> Fields {
+    let mut fields = Fields::default();
+    for (name, value) in form_urlencoded::parse(body) {
+        fields.add(name.into_owned(), Value::Text(value.into_owned()));
+    }
+    fields
+}
+
+async fn multipart(headers: &HeaderMap, body: Bytes) -> Result<Fields, ApiError> {
+    let body = stream::once(std::future::ready(Ok(body)));
+    let mut parts = Multipart::new(headers, body);
+    let mut fields = Fields::default();
+    let mut count = 0;
+    while let Some(part) = parts.try_next().await.map_err(|_| malformed_multipart())? {
+        count += 1;
+        if count > MAX_PARTS {
+            return Err(invalid_body("has more than 100 parts"));
+        }
+        let name = part.name().unwrap_or_default().to_owned();
+        let value = part_value(part).await?;
+        fields.add(name, value);
+    }
+    Ok(fields)
+}
+
+async fn part_value(part: Field) -> Result<Value, ApiError> {
+    let is_file = part.content_disposition().is_some_and(|disposition| disposition.get_filename().is_some());
+    let content: BytesMut = part.try_collect::<Vec<_>>().await.map_err(|_| malformed_multipart())?.concat()[..].into();
+    Ok(match String::from_utf8(content.to_vec()) {
+        Ok(text) if !is_file => Value::Text(text),
+        _ => Value::Other,
+    })
+}
+
+fn malformed_multipart() -> ApiError {
+    invalid_body("must be well-formed multipart/form-data")
+}
+
+fn invalid_body(text: &str) -> ApiError {
+    ApiError::ValidationFailed(vec![problem("body", text)])
+}

@@ -1,0 +1,84 @@
+//! The HTTP side: what a request looks like and how it is answered. One file for each endpoint.
+//!
+//! A request passes [`access_log`] (request id, one log line), the list in [`routes`], and
+//! [`api_key`] (key and quota); then its endpoint decodes, calls one use case, and encodes.
+
+mod access_log;
+mod account_info;
+mod api_key;
+mod body;
+mod fields;
+mod forwarded;
+mod logout;
+mod ping;
+mod reply;
+mod routes;
+mod sign_in;
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpServer, web};
+
+use crate::clock::Clock;
+use crate::config::TrustedProxy;
+use crate::keys::Keys;
+use crate::session::Sessions;
+use crate::sign_in::SignIn;
+use crate::store::Store;
+
+/// For a request's head, from its first byte. (A body has [`body::DEADLINE`].)
+const HEAD_DEADLINE: Duration = Duration::from_secs(5);
+
+/// For how long an idle connection is kept: longer than clients keep theirs, so that they close
+/// first and no request is sent into a connection that is being closed.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// At the end, for requests that are under way. Every part of one has a deadline within it.
+const SHUTDOWN_DEADLINE_SECS: u64 = 8;
+
+/// What the endpoints work with; one for the whole server.
+#[derive(Debug)]
+pub struct Services {
+    /// The keys in force.
+    pub keys: Keys,
+    /// The main use case.
+    pub sign_in: SignIn,
+    /// The use cases of a session.
+    pub sessions: Sessions,
+    /// The database.
+    pub store: Store,
+    /// The time.
+    pub clock: Clock,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<TrustedProxy>,
+}
+
+/// Serves on `listener` until `stop` completes; then ends what is under way.
+///
+/// # Errors
+/// When the listener cannot be used.
+pub fn serve(
+    listener: TcpListener,
+    services: web::Data<Services>,
+    workers: usize,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<Server> {
+    let app = move || {
+        App::new()
+            .app_data(services.clone())
+            .configure(routes::configure)
+            .default_service(web::to(routes::not_found))
+            .wrap(from_fn(access_log::log_request))
+    };
+    Ok(HttpServer::new(app)
+        .workers(workers)
+        .client_request_timeout(HEAD_DEADLINE)
+        .keep_alive(KEEP_ALIVE)
+        .shutdown_timeout(SHUTDOWN_DEADLINE_SECS)
+        .shutdown_signal(stop)
+        .listen(listener)?
+        .run())
+}

@@ -1,0 +1,209 @@
+//! How requests are answered, and the one place that turns an error into status, code and body.
+
+use std::fmt;
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, RETRY_AFTER};
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
+use serde::Serialize;
+
+use crate::store::StoreError;
+
+/// The code of an answer, for the log: it travels with the response.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ReplyCode(pub(super) &'static str);
+
+/// An answer with this body, known to the log by this code.
+pub(super) fn json(status: StatusCode, code: &'static str, body: &impl Serialize) -> HttpResponse {
+    with_code(HttpResponse::build(status).json(body), code)
+}
+
+fn with_code(mut response: HttpResponse, code: &'static str) -> HttpResponse {
+    response.extensions_mut().insert(ReplyCode(code));
+    response
+}
+
+/// `{"success":true}`
+#[derive(Debug, Serialize)]
+pub(super) struct Success {
+    success: bool,
+}
+
+impl Success {
+    /// The whole answer.
+    pub(super) fn reply() -> HttpResponse {
+        json(StatusCode::OK, "OK", &Self { success: true })
+    }
+}
+
+/// A duration as `Retry-After` says it: whole seconds, rounded up, at least 1.
+pub(super) fn retry_after_seconds(wait: Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
+}
+
+/// What is wrong with a field of the request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Problem {
+    /// The field's name, or `body`.
+    pub(super) field: String,
+    /// What is wrong with it and what is expected.
+    pub(super) problem: String,
+}
+
+/// A request that never reached its use case, or whose use case broke.
+#[derive(Debug)]
+pub(super) enum ApiError {
+    /// No key, or none in force: one answer for all.
+    UnknownKey,
+    /// No such path.
+    RouteDoesNotExist,
+    /// The path is there, but not with this method.
+    MethodNotAllowed {
+        /// The methods that are.
+        allow: &'static str,
+    },
+    /// The body did not come in time.
+    BodyTimedOut,
+    /// The connection broke within the body, or its framing is wrong.
+    BodyBroken,
+    /// The body is longer than allowed.
+    BodyTooLarge,
+    /// The body is in no form that the service reads.
+    UnsupportedMediaType,
+    /// The body can be read, but is not what is expected.
+    ValidationFailed(Vec<Problem>),
+    /// The key's quota is used up.
+    RateLimitExceeded {
+        /// The time after which a request passes.
+        retry_after: Duration,
+    },
+    /// Too many requests wait for the disk.
+    Overloaded,
+    /// The database failed.
+    Internal(StoreError),
+}
+
+impl ApiError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownKey => "PUBLIC_API_KEY_DOES_NOT_EXIST",
+            Self::RouteDoesNotExist => "ROUTE_DOES_NOT_EXIST",
+            Self::MethodNotAllowed { .. } => "METHOD_NOT_ALLOWED",
+            Self::BodyTimedOut => "REQUEST_TIMEOUT",
+            Self::BodyBroken => "BAD_REQUEST",
+            Self::BodyTooLarge => "BODY_TOO_LARGE",
+            Self::UnsupportedMediaType => "UNSUPPORTED_MEDIA_TYPE",
+            Self::ValidationFailed(_) => "VALIDATION_FAILED",
+            Self::RateLimitExceeded { .. } => "RATE_LIMIT_EXCEEDED",
+            Self::Overloaded => "SERVICE_OVERLOADED",
+            Self::Internal(_) => "INTERNAL_ERROR",
+        }
+    }
+
+    /// What the caller is told: safe and helpful.
+    fn message(&self) -> &'static str {
+        match self {
+            Self::UnknownKey => {
+                "The API key is missing or not valid. Send it as the query parameter apiKey, as the body field apiKey \
+                 or as Authorization: Bearer."
+            }
+            Self::RouteDoesNotExist => "There is no such route.",
+            Self::MethodNotAllowed { .. } => "The route does not have this method. See the header Allow.",
+            Self::BodyTimedOut => "The request body did not arrive in time.",
+            Self::BodyBroken => "The request body could not be read.",
+            Self::BodyTooLarge => "The request body is longer than 16 KiB.",
+            Self::UnsupportedMediaType => {
+                "Send the body as application/json, application/x-www-form-urlencoded or multipart/form-data, in UTF-8 \
+                 and without Content-Encoding."
+            }
+            Self::ValidationFailed(_) => "The request is not valid. See details.",
+            Self::RateLimitExceeded { .. } => "The API key has used up its quota. See the header Retry-After.",
+            Self::Overloaded => "The service has too much to do at the moment. Try again in a second.",
+            Self::Internal(_) => "The service failed. Try again later.",
+        }
+    }
+}
+
+/// What the log is told.
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Internal(cause) => cause.fmt(f),
+            other => f.write_str(other.message()),
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Overloaded => Self::Overloaded,
+            other => Self::Internal(other),
+        }
+    }
+}
+
+/// The one envelope of all errors.
+#[derive(Serialize)]
+struct Envelope<'e> {
+    success: bool,
+    #[serde(rename = "errorCode")]
+    error_code: &'static str,
+    message: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<&'e [Problem]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<RateLimitDetails>,
+}
+
+#[derive(Serialize)]
+struct RateLimitDetails {
+    code: &'static str,
+    message: &'static str,
+    retry_after: u64,
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::UnknownKey => StatusCode::UNAUTHORIZED,
+            Self::RouteDoesNotExist => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BodyTimedOut => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyBroken => StatusCode::BAD_REQUEST,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::ValidationFailed(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::RateLimitExceeded { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponseBuilder::new(self.status_code());
+        let mut envelope =
+            Envelope { success: false, error_code: self.code(), message: self.message(), details: None, error: None };
+        match self {
+            Self::MethodNotAllowed { allow } => {
+                response.insert_header((ALLOW, *allow));
+            }
+            Self::ValidationFailed(problems) => envelope.details = Some(problems),
+            Self::RateLimitExceeded { retry_after } => {
+                let retry_after = retry_after_seconds(*retry_after);
+                response.insert_header((RETRY_AFTER, retry_after));
+                envelope.error = Some(RateLimitDetails { code: self.code(), message: self.message(), retry_after });
+            }
+            Self::Overloaded => {
+                response.insert_header((RETRY_AFTER, 1));
+            }
+            // What is left of the body would be taken for the next request.
+            Self::BodyTimedOut | Self::BodyBroken | Self::BodyTooLarge => {
+                response.force_close();
+            }
+            _ => {}
+        }
+        with_code(response.json(envelope), self.code())
+    }
+}

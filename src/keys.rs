@@ -1,0 +1,223 @@
+//! The API keys in force, in memory, each with its quota.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use governor::middleware::StateInformationMiddleware;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+use log::error;
+
+use crate::clock::Clock;
+use crate::config::RateLimitConfig;
+use crate::domain::{ApiKey, ApiKeyId, Digest, KeyKind, OrganisationId, Timestamp};
+use crate::store::{KeyRow, Store, StoreError};
+
+/// For how long the copy in memory may be older than the database: so long after a key was made or
+/// revoked on the command line, the server knows.
+pub const MAX_AGE: Duration = Duration::from_millis(100);
+
+/// The keys in force.
+#[derive(Debug)]
+pub struct Keys {
+    by_digest: RwLock<HashMap<Digest, Arc<Key>>>,
+    limits: RateLimitConfig,
+    clock: Clock,
+    /// Milliseconds of the steady clock at which the copy was read.
+    read_at: AtomicU64,
+    /// Held by whoever reads the copy anew.
+    refreshing: Mutex<()>,
+}
+
+/// A key in force.
+#[derive(Debug)]
+pub struct Key {
+    /// Its row.
+    pub id: ApiKeyId,
+    /// Whose key it is.
+    pub organisation: OrganisationId,
+    /// What it is for.
+    pub kind: KeyKind,
+    digest: Digest,
+    expires_at: Option<Timestamp>,
+    quota: Option<KeyQuota>,
+}
+
+impl Keys {
+    /// The keys in force, read from the database.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn load(store: &Store, limits: RateLimitConfig, clock: &Clock) -> Result<Self, StoreError> {
+        let keys = Self {
+            by_digest: RwLock::default(),
+            limits,
+            clock: clock.clone(),
+            read_at: AtomicU64::new(0),
+            refreshing: Mutex::default(),
+        };
+        keys.refresh(store)?;
+        Ok(keys)
+    }
+
+    /// The key that was presented, if it is in force now.
+    ///
+    /// While the database cannot be read, the last copy counts: nobody can be signed in then anyway.
+    pub fn find(&self, presented: &ApiKey, store: &Store) -> Option<Arc<Key>> {
+        if self.is_old() {
+            let _one_at_a_time = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.is_old()
+                && let Err(error) = self.refresh(store)
+            {
+                error!("the API keys cannot be read: {error}");
+            }
+        }
+        let digest = presented.digest();
+        let keys = self.by_digest.read().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.now();
+        let is_in_force = |key: &&Arc<Key>| key.digest == digest && key.expires_at.is_none_or(|end| end > now);
+        keys.get(&digest).filter(is_in_force).cloned()
+    }
+
+    fn is_old(&self) -> bool {
+        let age = self.clock.steady().saturating_sub(Duration::from_millis(self.read_at.load(Ordering::Acquire)));
+        age >= MAX_AGE
+    }
+
+    /// Reads the keys anew. A key that was known keeps its quota as it is.
+    fn refresh(&self, store: &Store) -> Result<(), StoreError> {
+        // The time before the reading, so that what is committed meanwhile is not missed; and also
+        // when the reading fails, so that it is not tried again at once.
+        let read_at = u64::try_from(self.clock.steady().as_millis()).unwrap_or(u64::MAX);
+        let rows = store.read(|tx| tx.list_keys());
+        if let Ok(rows) = &rows {
+            let known = self.by_digest.read().unwrap_or_else(PoisonError::into_inner).clone();
+            let keys = rows.iter().filter(|row| row.revoked_at.is_none()).map(|row| {
+                let unchanged = known.get(&row.digest).filter(|key| key.is(row));
+                (row.digest, unchanged.cloned().unwrap_or_else(|| self.admit(row)))
+            });
+            *self.by_digest.write().unwrap_or_else(PoisonError::into_inner) = keys.collect();
+        }
+        self.read_at.store(read_at, Ordering::Release);
+        rows.map(drop)
+    }
+
+    fn admit(&self, row: &KeyRow) -> Arc<Key> {
+        Arc::new(Key {
+            id: row.id,
+            organisation: row.organisation,
+            kind: row.kind,
+            digest: row.digest,
+            expires_at: row.expires_at,
+            quota: self.limits.quota(row.kind).map(|quota| KeyQuota::new(quota, self.clock.clone())),
+        })
+    }
+}
+
+impl Key {
+    /// Takes one request off the quota; `None` when the key has none.
+    #[must_use]
+    pub fn take(&self) -> Option<QuotaState> {
+        self.quota.as_ref().map(KeyQuota::take)
+    }
+
+    /// Whether nothing about the key has changed.
+    fn is(&self, row: &KeyRow) -> bool {
+        self.id == row.id && self.organisation == row.organisation && self.expires_at == row.expires_at
+    }
+}
+
+/// A key's bucket after a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuotaState {
+    /// The size of the bucket.
+    pub limit: u32,
+    /// The requests left in it.
+    pub remaining: u32,
+    /// When it is full again.
+    pub full_at: Timestamp,
+    /// When the request was refused: the time after which the next one passes.
+    pub retry_after: Option<Duration>,
+}
+
+/// A token bucket, refilled evenly.
+#[derive(Debug)]
+struct KeyQuota {
+    bucket: RateLimiter<NotKeyed, InMemoryState, SteadyClock, StateInformationMiddleware>,
+    quota: Quota,
+}
+
+impl KeyQuota {
+    fn new(quota: Quota, clock: Clock) -> Self {
+        let bucket = RateLimiter::direct_with_clock(quota, SteadyClock(clock));
+        Self { bucket: bucket.with_middleware(), quota }
+    }
+
+    fn take(&self) -> QuotaState {
+        let clock = self.bucket.clock();
+        let (remaining, retry_after) = match self.bucket.check() {
+            Ok(state) => (state.remaining_burst_capacity(), None),
+            Err(refused) => (0, Some(refused.wait_time_from(governor::clock::Clock::now(clock)))),
+        };
+        let limit = self.quota.burst_size().get();
+        // While the next token is on its way, the bucket is nearer to full by what has come of it.
+        let missing = self.quota.replenish_interval() * (limit - remaining);
+        let since_last =
+            retry_after.map_or(Duration::ZERO, |wait| self.quota.replenish_interval().saturating_sub(wait));
+        QuotaState { limit, remaining, full_at: clock.0.now() + missing.saturating_sub(since_last), retry_after }
+    }
+}
+
+#[derive(Debug)]
+struct SteadyClock(Clock);
+
+impl governor::clock::Clock for SteadyClock {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        self.0.steady()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::num::NonZeroU32;
+
+    fn quota(clock: &Clock) -> KeyQuota {
+        let hourly = Quota::with_period(Duration::from_secs(36)).unwrap();
+        KeyQuota::new(hourly.allow_burst(NonZeroU32::new(3).unwrap()), clock.clone())
+    }
+
+    #[test]
+    fn each_request_takes_one_token_and_the_empty_bucket_says_when_the_next_comes() {
+        let clock = Clock::system();
+        let quota = quota(&clock);
+        for expected in [2, 1, 0] {
+            let state = quota.take();
+            assert_eq!((state.limit, state.remaining, state.retry_after), (3, expected, None));
+        }
+        let wait = quota.take().retry_after.unwrap();
+        assert!(wait > Duration::from_secs(35) && wait <= Duration::from_secs(36), "{wait:?}");
+        clock.advance(wait);
+        assert_eq!(quota.take().retry_after, None);
+        assert!(quota.take().retry_after.is_some());
+    }
+
+    #[test]
+    fn the_bucket_is_full_when_it_says() {
+        let clock = Clock::system();
+        let quota = quota(&clock);
+        let full_in = |state: QuotaState| state.full_at.as_millis() - clock.now().as_millis();
+        let near = |found: i64, expected: i64| assert!((expected - 500..=expected).contains(&found), "{found}");
+        near(full_in(quota.take()), 36_000);
+        near(full_in(quota.take()), 72_000);
+        near(full_in(quota.take()), 108_000);
+        clock.advance(Duration::from_secs(10));
+        near(full_in(quota.take()), 98_000);
+        clock.advance(Duration::from_secs(98));
+        assert_eq!(quota.take().remaining, 2);
+    }
+}

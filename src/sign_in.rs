@@ -1,0 +1,247 @@
+//! The use case: a trusted backend names an e-mail address and gets a session, or a documented refusal.
+//!
+//! [`SignIn::sign_in`] and [`Candidate::decide`] are the contract's order of checks, from E004 to the
+//! session. What comes before it (the key, its quota, the form of the body) is `http`'s, and how
+//! things are kept is `store`'s.
+
+use std::time::Duration;
+
+use log::debug;
+
+use crate::attempt_log::AttemptLog;
+use crate::clock::Clock;
+use crate::config::{Config, Guest, NewCustomerEmail, SignInConfig, UnknownEmail};
+use crate::domain::{
+    CanonicalEmail, Canonicalization, ClientIp, CuRefNo, CustomerId, EmailAddress, IdentityId, KeyKind, Outcome,
+    PersonName, Refusal, Timestamp,
+};
+use crate::keys::Key;
+use crate::store::{Attempt, Customer, NewCustomer, NewSession, Store, StoreError, Tx};
+use crate::throttle::Throttle;
+
+/// What a sign-in is decided by.
+#[derive(Debug)]
+pub struct SignIn {
+    policy: SignInConfig,
+    canonicalization: Canonicalization,
+    session_lifetime: Duration,
+    throttle: Throttle,
+    clock: Clock,
+    /// The attempts whose record does not wait for the disk.
+    pub unwritten: AttemptLog,
+}
+
+/// A request whose form has been checked. The address has not: a wrong one is an answer of its own.
+pub struct Request {
+    /// The address as it was sent.
+    pub email: String,
+    /// The first name.
+    pub first_name: Option<PersonName>,
+    /// The last name.
+    pub last_name: Option<PersonName>,
+    /// Where the customer is.
+    pub ip: Option<ClientIp>,
+    /// Who brought the customer, as it was sent.
+    pub referral_id: Option<String>,
+}
+
+/// How a sign-in is answered.
+#[derive(Debug)]
+pub enum Answer {
+    /// A session, which is on the disk.
+    SignedIn(IdentityId),
+    /// The database failed: E001.
+    Failed(StoreError),
+    /// A documented refusal.
+    Refused {
+        /// Which.
+        refusal: Refusal,
+        /// With E006: the time after which an attempt is let through again.
+        retry_after: Option<Duration>,
+    },
+}
+
+impl From<Refusal> for Answer {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused { refusal, retry_after: None }
+    }
+}
+
+/// Too many requests wait for the disk: nothing was decided, nothing recorded.
+#[derive(Debug, thiserror::Error)]
+#[error("too many requests wait for the disk")]
+pub struct Overloaded;
+
+impl SignIn {
+    /// Signs in by the rules of `config`.
+    #[must_use]
+    pub fn new(config: &Config, throttle: Throttle, clock: Clock) -> Self {
+        Self {
+            policy: config.sign_in,
+            canonicalization: config.email.canonicalization,
+            session_lifetime: config.session.lifetime.get(),
+            throttle,
+            clock,
+            unwritten: AttemptLog::default(),
+        }
+    }
+
+    /// Signs a customer in, or says which of E004, E006, E005, E002, E003 and E007 stands against it,
+    /// in this order. When the database fails, the answer is E001.
+    ///
+    /// # Errors
+    /// When the write queue is full.
+    pub async fn sign_in(&self, key: &Key, request: Request, store: &Store) -> Result<Answer, Overloaded> {
+        let now = self.clock.now();
+        let mut attempt =
+            Attempt { organisation: key.organisation, api_key: key.id, mailbox: None, email: None, ip: request.ip };
+
+        let Ok(email) = EmailAddress::parse(&request.email) else {
+            let recorded = store.write(record_invalid_email(attempt.clone(), now)).await;
+            return self.answer(recorded, attempt, now);
+        };
+        let canonical = email.canonical(self.canonicalization);
+        let mailbox = canonical.mailbox(key.organisation);
+        attempt.mailbox = Some(mailbox);
+        attempt.email = Some(email.clone());
+
+        if key.kind != KeyKind::Root
+            && let Err(too_soon) = self.throttle.check(key.organisation, mailbox, request.ip)
+        {
+            let refusal = Refusal::TooManyAttempts;
+            self.unwritten.note(attempt, Outcome::Refused(refusal), now);
+            return Ok(Answer::Refused { refusal, retry_after: Some(too_soon.retry_after) });
+        }
+
+        let session_ends_at = now + self.session_lifetime;
+        let candidate = Candidate {
+            policy: self.policy,
+            attempt: attempt.clone(),
+            request,
+            email,
+            canonical,
+            session_ends_at,
+            now,
+        };
+        let decided = store.write(move |tx| candidate.decide_and_record(tx)).await;
+        self.answer(decided, attempt, now)
+    }
+
+    /// What the caller is told of what the store says.
+    fn answer(
+        &self,
+        decided: Result<Answer, StoreError>,
+        attempt: Attempt,
+        now: Timestamp,
+    ) -> Result<Answer, Overloaded> {
+        match decided {
+            Ok(answer) => Ok(answer),
+            Err(StoreError::Overloaded) => Err(Overloaded),
+            Err(error) => {
+                self.unwritten.note(attempt, Outcome::Refused(Refusal::LoginFailed), now);
+                Ok(Answer::Failed(error))
+            }
+        }
+    }
+}
+
+fn record_invalid_email(attempt: Attempt, now: Timestamp) -> impl FnOnce(&Tx<'_>) -> Result<Answer, StoreError> {
+    move |tx| {
+        tx.insert_attempt(&attempt, None, Outcome::Refused(Refusal::InvalidEmail), now, 1)?;
+        Ok(Refusal::InvalidEmail.into())
+    }
+}
+
+/// Somebody whom the throttle let through, and all that the decision about them needs.
+struct Candidate {
+    policy: SignInConfig,
+    attempt: Attempt,
+    request: Request,
+    email: EmailAddress,
+    canonical: CanonicalEmail,
+    session_ends_at: Timestamp,
+    now: Timestamp,
+}
+
+impl Candidate {
+    /// Decides, creates what is missing, and records the attempt: all in one transaction.
+    fn decide_and_record(&self, tx: &Tx<'_>) -> Result<Answer, StoreError> {
+        let found = tx.find_customer(self.attempt.organisation, &self.canonical, self.now)?;
+        let customer = match self.decide(tx, found)? {
+            Ok(customer) => customer,
+            Err((refusal, customer)) => {
+                tx.insert_attempt(&self.attempt, customer, Outcome::Refused(refusal), self.now, 1)?;
+                return Ok(refusal.into());
+            }
+        };
+        let session = NewSession { customer, ip: self.request.ip, expires_at: self.session_ends_at };
+        let identity = tx.insert_session(&session, self.now)?;
+        tx.insert_attempt(&self.attempt, Some(customer), Outcome::SignedIn, self.now, 1)?;
+        Ok(Answer::SignedIn(identity))
+    }
+
+    /// Who may have a session, or which refusal stands against it and whom it concerns.
+    fn decide(&self, tx: &Tx<'_>, found: Option<Customer>) -> Result<Decision, StoreError> {
+        let Some(customer) = found else {
+            return match self.policy.unknown_email {
+                UnknownEmail::Refuse => Ok(Err((Refusal::UnknownEmail, None))),
+                UnknownEmail::Create => self.create(tx),
+            };
+        };
+        let refuse = |refusal| Ok(Err((refusal, Some(customer.id))));
+        if customer.is_banned {
+            return refuse(Refusal::Banned);
+        }
+        if !customer.is_registered && self.policy.guest == Guest::Refuse {
+            return refuse(Refusal::NotRegistered);
+        }
+        if !customer.is_authorized {
+            return refuse(Refusal::NotAuthorized);
+        }
+        self.complete(tx, &customer)?;
+        Ok(Ok(customer.id))
+    }
+
+    /// A new customer, who may have to be authorized first.
+    fn create(&self, tx: &Tx<'_>) -> Result<Decision, StoreError> {
+        let is_authorized = self.policy.new_customer_email == NewCustomerEmail::Authorized;
+        let new = NewCustomer {
+            organisation: self.attempt.organisation,
+            email: &self.email,
+            canonical: &self.canonical,
+            first_name: self.request.first_name.as_ref(),
+            last_name: self.request.last_name.as_ref(),
+            is_authorized,
+            referred_by: self.referrer(tx)?,
+        };
+        let customer = tx.insert_customer(&new, self.now)?;
+        Ok(if is_authorized { Ok(customer) } else { Err((Refusal::NotAuthorized, Some(customer))) })
+    }
+
+    /// A broken referral must not stop a sign-in: one that names nobody is none.
+    fn referrer(&self, tx: &Tx<'_>) -> Result<Option<CustomerId>, StoreError> {
+        let Some(sent) = &self.request.referral_id else { return Ok(None) };
+        let Ok(cu_ref_no) = CuRefNo::parse(sent) else {
+            debug!("a malformed referralId was ignored");
+            return Ok(None);
+        };
+        let referrer = tx.find_referrer(self.attempt.organisation, &cu_ref_no)?;
+        if referrer.is_none() {
+            debug!("a referralId that names no customer was ignored");
+        }
+        Ok(referrer)
+    }
+
+    /// Registers a guest and fills missing names; writes nothing when there is nothing to fill.
+    fn complete(&self, tx: &Tx<'_>, customer: &Customer) -> Result<(), StoreError> {
+        let first_name = self.request.first_name.as_ref().filter(|_| !customer.has_first_name);
+        let last_name = self.request.last_name.as_ref().filter(|_| !customer.has_last_name);
+        if customer.is_registered && first_name.is_none() && last_name.is_none() {
+            return Ok(());
+        }
+        tx.complete_customer(customer.id, first_name, last_name, self.now)
+    }
+}
+
+/// The customer who gets a session; or why not, and who it is, when that is known.
+type Decision = Result<CustomerId, (Refusal, Option<CustomerId>)>;

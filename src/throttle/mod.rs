@@ -1,0 +1,254 @@
+//! The throttle (E006): how often sign-in may be attempted for one mailbox and from one network.
+//!
+//! All of it is memory and arithmetic, so that a flood of guesses never reaches the disk. The
+//! window survives a restart: it is rebuilt from the recorded attempts.
+
+mod buckets;
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use governor::clock::Clock as _;
+use governor::middleware::NoOpMiddleware;
+use governor::{NotUntil, Quota, RateLimiter};
+use sha2::{Digest as _, Sha256};
+
+use crate::clock::Clock;
+use crate::config::ThrottleConfig;
+use crate::domain::{ClientIp, Mailbox, OrganisationId, Timestamp};
+use crate::store::ThrottledAttempt;
+use buckets::Buckets;
+
+/// An attempt came too soon after others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooSoon {
+    /// The time after which an attempt is let through again.
+    pub retry_after: Duration,
+}
+
+/// The limits of sign-in attempts.
+#[derive(Debug)]
+pub struct Throttle {
+    networks: Option<Limiter>,
+    mailboxes: Option<Limiter>,
+}
+
+impl Throttle {
+    /// A throttle that remembers `earlier` attempts, the oldest first, as if it had seen them.
+    #[must_use]
+    pub fn new(config: &ThrottleConfig, clock: &Clock, earlier: &[ThrottledAttempt]) -> Self {
+        let begin = clock.now() - Self::window(config);
+        let limiter = |quota| Limiter::new(quota, clock, begin);
+        let throttle =
+            Self { networks: config.network_quota().map(limiter), mailboxes: config.mailbox_quota().map(limiter) };
+        throttle.replay(earlier, clock.now());
+        throttle
+    }
+
+    /// How far back attempts still count.
+    #[must_use]
+    pub fn window(config: &ThrottleConfig) -> Duration {
+        let refill = |quota: Option<Quota>| quota.map_or(Duration::ZERO, |quota| quota.burst_size_replenished_in());
+        refill(config.network_quota()).max(refill(config.mailbox_quota()))
+    }
+
+    /// Counts an attempt, or refuses it.
+    ///
+    /// The network is asked first, so that a flood from one network is refused there and does not
+    /// use up what a stranger's mailbox is allowed.
+    ///
+    /// # Errors
+    /// When the attempt is refused.
+    pub fn check(&self, organisation: OrganisationId, mailbox: Mailbox, ip: Option<ClientIp>) -> Result<(), TooSoon> {
+        if let Some(limiter) = &self.networks
+            && let Some(network) = ip.and_then(ClientIp::throttled_network)
+        {
+            limiter.check(network_key(organisation, network))?;
+        }
+        match &self.mailboxes {
+            Some(limiter) => limiter.check(mailbox.0.cast_unsigned()),
+            None => Ok(()),
+        }
+    }
+
+    fn replay(&self, earlier: &[ThrottledAttempt], now: Timestamp) {
+        for attempt in earlier {
+            // A row from the future was written before the system's clock was set back.
+            self.set_time(Some(attempt.at.min(now)));
+            for _ in 0..attempt.count {
+                if self.check(attempt.organisation, attempt.mailbox, attempt.ip).is_err() {
+                    break;
+                }
+            }
+        }
+        self.set_time(None);
+    }
+
+    fn set_time(&self, time: Option<Timestamp>) {
+        for limiter in self.networks.iter().chain(&self.mailboxes) {
+            limiter.0.clock().set(time);
+        }
+    }
+}
+
+/// A network within an organisation, as a number: 64 bits of a SHA-256, like a mailbox.
+fn network_key(organisation: OrganisationId, network: IpAddr) -> u64 {
+    let address = match network {
+        IpAddr::V4(address) => address.to_ipv6_mapped(),
+        IpAddr::V6(address) => address,
+    };
+    let hash = Sha256::new().chain_update(organisation.0.to_be_bytes()).chain_update(address.octets()).finalize();
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&hash[..8]);
+    u64::from_be_bytes(bytes)
+}
+
+#[derive(Debug)]
+struct Limiter(RateLimiter<u64, Buckets, ReplayClock, NoOpMiddleware<Duration>>);
+
+impl Limiter {
+    /// A limiter that can be told of attempts from `begin` on.
+    fn new(quota: Quota, clock: &Clock, begin: Timestamp) -> Self {
+        let clock = ReplayClock { live: clock.clone(), set: AtomicU64::new(0) };
+        clock.set(Some(begin));
+        Self(RateLimiter::new(quota, Buckets::default(), clock))
+    }
+
+    fn check(&self, key: u64) -> Result<(), TooSoon> {
+        let wait = |refused: NotUntil<Duration>| refused.wait_time_from(self.0.clock().now());
+        self.0.check_key(&key).map_err(|refused| TooSoon { retry_after: wait(refused) })
+    }
+}
+
+/// The steady clock, or a moment of the past while attempts are replayed.
+#[derive(Debug)]
+struct ReplayClock {
+    live: Clock,
+    /// Milliseconds since the Unix epoch; 0: live.
+    set: AtomicU64,
+}
+
+impl ReplayClock {
+    fn set(&self, time: Option<Timestamp>) {
+        let milliseconds = time.map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(0).max(1));
+        self.set.store(milliseconds, Ordering::Relaxed);
+    }
+}
+
+impl governor::clock::Clock for ReplayClock {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        match self.set.load(Ordering::Relaxed) {
+            0 => self.live.steady(),
+            milliseconds => Duration::from_millis(milliseconds),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHOP: OrganisationId = OrganisationId(1);
+    const MAILBOX: Mailbox = Mailbox(7);
+
+    fn ip(text: &str) -> Option<ClientIp> {
+        ClientIp::parse(text).ok()
+    }
+
+    fn throttle(clock: &Clock) -> Throttle {
+        Throttle::new(&ThrottleConfig::default(), clock, &[])
+    }
+
+    /// How many attempts pass before the first that is refused, and for how long it is.
+    fn passes(throttle: &Throttle, mailbox: Mailbox, ip: Option<ClientIp>) -> (u32, Duration) {
+        for passed in 0..1_000 {
+            if let Err(refused) = throttle.check(SHOP, mailbox, ip) {
+                return (passed, refused.retry_after);
+            }
+        }
+        panic!("nothing is refused");
+    }
+
+    #[test]
+    fn a_mailbox_has_ten_attempts_which_come_back_one_a_minute() {
+        let clock = Clock::system();
+        let throttle = throttle(&clock);
+        let (passed, wait) = passes(&throttle, MAILBOX, None);
+        assert_eq!(passed, 10);
+        assert!(wait > Duration::from_secs(58) && wait <= Duration::from_mins(1), "{wait:?}");
+        clock.advance(wait);
+        assert_eq!(passes(&throttle, MAILBOX, None).0, 1);
+        clock.advance(Duration::from_mins(10));
+        assert_eq!(passes(&throttle, MAILBOX, None).0, 10);
+    }
+
+    #[test]
+    fn a_network_has_sixty_attempts() {
+        let throttle = throttle(&Clock::system());
+        for number in 0..60 {
+            throttle.check(SHOP, Mailbox(number), ip(&format!("2001:db8::{number:x}"))).unwrap();
+        }
+        assert!(throttle.check(SHOP, Mailbox(100), ip("2001:db8::ffff")).is_err());
+        assert!(throttle.check(SHOP, Mailbox(100), ip("2001:db8:0:1::1")).is_ok());
+        assert!(throttle.check(OrganisationId(2), Mailbox(101), ip("2001:db8::1")).is_ok());
+    }
+
+    #[test]
+    fn a_flood_from_one_network_does_not_use_up_a_mailbox() {
+        let throttle = throttle(&Clock::system());
+        for number in 0..60 {
+            throttle.check(SHOP, Mailbox(number), ip("192.0.2.1")).unwrap();
+        }
+        for _ in 0..100 {
+            throttle.check(SHOP, Mailbox(1_000), ip("192.0.2.1")).unwrap_err();
+        }
+        assert_eq!(passes(&throttle, Mailbox(1_000), ip("192.0.2.2")).0, 10);
+    }
+
+    #[test]
+    fn loopback_and_no_address_are_not_throttled_by_network() {
+        let throttle = throttle(&Clock::system());
+        for number in 0..1_000 {
+            throttle.check(SHOP, Mailbox(number), if number % 2 == 0 { ip("localhost") } else { None }).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_limit_of_nothing_is_no_limit() {
+        let config: ThrottleConfig = toml::from_str("email.burst = 0\nip.burst = 0").unwrap();
+        let throttle = Throttle::new(&config, &Clock::system(), &[]);
+        for _ in 0..1_000 {
+            throttle.check(SHOP, MAILBOX, ip("192.0.2.1")).unwrap();
+        }
+    }
+
+    #[test]
+    fn replayed_attempts_count_as_if_they_had_been_seen() {
+        let clock = Clock::system();
+        let at = |seconds_ago| clock.now() - Duration::from_secs(seconds_ago);
+        let attempt = |seconds_ago, count| ThrottledAttempt {
+            organisation: SHOP,
+            mailbox: MAILBOX,
+            ip: None,
+            at: at(seconds_ago),
+            count,
+        };
+        let replayed = |attempts: &[ThrottledAttempt]| {
+            passes(&Throttle::new(&ThrottleConfig::default(), &clock, attempts), MAILBOX, None)
+        };
+        assert_eq!(replayed(&[attempt(0, 10)]).0, 0);
+        assert_eq!(replayed(&[attempt(0, 1_000_000)]).0, 0);
+        // Four have come back since: one a minute.
+        assert_eq!(replayed(&[attempt(270, 5), attempt(265, 5)]).0, 4);
+        assert_eq!(replayed(&[attempt(590, 3), attempt(10, 4)]).0, 6);
+        let (passed, wait) = replayed(&[attempt(10, 10)]);
+        assert_eq!(passed, 0);
+        assert!(wait > Duration::from_secs(48) && wait <= Duration::from_secs(50), "{wait:?}");
+        let future = ThrottledAttempt { at: clock.now() + Duration::from_hours(24), ..attempt(0, 10) };
+        let (passed, wait) = replayed(&[future]);
+        assert!(passed == 0 && wait <= Duration::from_mins(1), "{wait:?}");
+    }
+}

@@ -1,0 +1,299 @@
+//! The server under test, within the test's process so that its clock can be moved, and its clients.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use magic_auth::application::Application;
+use magic_auth::clock::Clock;
+use magic_auth::config::Config;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use ureq::http::HeaderMap;
+
+/// A production key of the organisation `shop`.
+pub const SHOP: &str = "PRODshop000000000000000000000000";
+/// A developer's key of `shop`.
+pub const SHOP_DEV: &str = "DEV_shop000000000000000000000000";
+/// A system key of `shop`.
+pub const SHOP_ROOT: &str = "ROOTshop000000000000000000000000";
+/// A production key of another organisation, `rival`.
+pub const RIVAL: &str = "PRODrival00000000000000000000000";
+
+/// A server with its own folder, which is deleted with it.
+pub struct TestApp {
+    pub address: SocketAddr,
+    /// The server's clock.
+    pub clock: Clock,
+    pub folder: TempDir,
+    stop: Option<oneshot::Sender<()>>,
+    server: Option<JoinHandle<()>>,
+}
+
+/// A server with the default configuration, the organisations `shop` and `rival`, and throttles and
+/// quotas as shipped.
+pub fn spawn_app() -> TestApp {
+    spawn_app_with("")
+}
+
+/// A server with more configuration, as TOML tables.
+pub fn spawn_app_with(more: &str) -> TestApp {
+    let folder = tempfile::tempdir().unwrap();
+    write_config(&folder, more);
+    start(folder, Clock::system())
+}
+
+/// Writes `config.toml` into the folder.
+pub fn write_config(folder: &TempDir, more: &str) {
+    let config = format!(
+        r#"
+            [server]
+            listen = "127.0.0.1:0"
+            workers = 2
+
+            [[organisation]]
+            name = "shop"
+            api_keys = ["{SHOP}", "{SHOP_DEV}", "{SHOP_ROOT}"]
+
+            [[organisation]]
+            name = "rival"
+            api_keys = ["{RIVAL}"]
+
+            {more}
+        "#
+    );
+    std::fs::write(folder.path().join("config.toml"), config).unwrap();
+}
+
+fn start(folder: TempDir, clock: Clock) -> TestApp {
+    let config = Config::load(Some(&folder.path().join("config.toml"))).unwrap();
+    let (stop, stopped) = oneshot::channel();
+    let (ready, address) = std::sync::mpsc::channel();
+    let server_clock = clock.clone();
+    let server = std::thread::spawn(move || {
+        actix_web::rt::System::new().block_on(async {
+            let application = Application::build(config, server_clock).unwrap();
+            ready.send(application.address()).unwrap();
+            application.run_until(async { drop(stopped.await) }).await.unwrap();
+        });
+    });
+    let address = address.recv().expect("the server starts");
+    TestApp { address, clock, folder, stop: Some(stop), server: Some(server) }
+}
+
+impl TestApp {
+    /// A client of `shop` with its production key.
+    pub fn shop(&self) -> Client {
+        self.client(SHOP)
+    }
+
+    /// A client that calls with this key.
+    pub fn client(&self, key: &str) -> Client {
+        Client::new(self.address, key)
+    }
+
+    /// Moves the server's clock.
+    pub fn advance(&self, duration: Duration) {
+        self.clock.advance(duration);
+    }
+
+    /// Stops the server and starts it again on the same folder, with `config.toml` as it is now.
+    pub fn restart(mut self) -> Self {
+        self.stop_server();
+        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
+        start(folder, self.clock.clone())
+    }
+
+    pub fn stop_server(&mut self) {
+        drop(self.stop.take());
+        if let Some(server) = self.server.take() {
+            server.join().unwrap();
+        }
+    }
+
+    pub fn database_path(&self) -> PathBuf {
+        self.folder.path().join("magic-auth.db")
+    }
+
+    /// A connection of its own to the database, to look at or to prepare what no route shows.
+    pub fn database(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.database_path()).unwrap()
+    }
+
+    /// One number that a query counts.
+    pub fn count(&self, sql: &str) -> i64 {
+        self.database().query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    /// Runs the real binary on this server's configuration.
+    pub fn cli(&self, arguments: &[&str]) -> Output {
+        cli(&self.folder, arguments)
+    }
+
+    /// Runs the real binary, which must succeed, and gives what it prints.
+    pub fn cli_ok(&self, arguments: &[&str]) -> String {
+        let output = self.cli(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Makes a guest, as the operator's import does.
+    pub fn insert_guest(&self, email: &str, is_authorized: bool) {
+        self.database()
+            .execute(
+                "INSERT INTO customers (organisation_id, cu_ref_no, email, email_canonical, created_at, email_authorized_at)
+                VALUES ((SELECT id FROM organisations WHERE name = 'shop'), substr(hex(randomblob(8)), 1, 16), ?1, ?1, 1, ?2)",
+                rusqlite::params![email, is_authorized.then_some(1)],
+            )
+            .unwrap();
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(server) = self.server.take() {
+            // A panic of the server's is the test's already.
+            let _ = server.join();
+        }
+    }
+}
+
+/// Runs the real binary with the configuration in `folder`.
+pub fn cli(folder: &TempDir, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_magic-auth"))
+        .arg("--config")
+        .arg(folder.path().join("config.toml"))
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+/// Somebody who calls the service: with a key in the query, if any.
+#[derive(Clone)]
+pub struct Client {
+    agent: ureq::Agent,
+    address: SocketAddr,
+    key: String,
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Client {
+    pub fn new(address: SocketAddr, key: &str) -> Self {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(30)))
+            .proxy(None)
+            .build();
+        Self { agent: config.into(), address, key: key.to_owned() }
+    }
+
+    /// The URL of a path, with the key as its query unless the path has one.
+    pub fn url(&self, path: &str) -> String {
+        let separator = if path.contains('?') { "&" } else { "?" };
+        match self.key.as_str() {
+            "" => format!("http://{}{path}", self.address),
+            key => format!("http://{}{path}{separator}apiKey={key}", self.address),
+        }
+    }
+
+    /// Signs an address in, with nothing but the address.
+    pub fn sign_in(&self, email: &str) -> Reply {
+        self.magic_auth(&json!({ "email": email }))
+    }
+
+    /// Signs in and gives the identity id; it must succeed.
+    pub fn identity(&self, email: &str) -> String {
+        self.sign_in(email).identity()
+    }
+
+    /// `POST /api/v1/customer/magic-auth` with a JSON body.
+    pub fn magic_auth(&self, body: &Value) -> Reply {
+        self.post("/api/v1/customer/magic-auth", "application/json", &body.to_string())
+    }
+
+    pub fn account_info(&self, identity: &str) -> Reply {
+        self.get(&format!("/api/v1/customer/get-account-info?identityId={identity}"))
+    }
+
+    pub fn is_logged_in(&self, identity: &str) -> bool {
+        self.account_info(identity).json()["loggedIn"] == true
+    }
+
+    pub fn logout(&self, identity: &str) -> Reply {
+        let body = json!({ "identityId": identity }).to_string();
+        self.post("/api/v1/customer/logout", "application/json", &body)
+    }
+
+    pub fn ping(&self) -> Reply {
+        self.get("/api/v1/ping")
+    }
+
+    pub fn get(&self, path: &str) -> Reply {
+        Reply::of(self.agent.get(self.url(path)).call().unwrap())
+    }
+
+    pub fn post(&self, path: &str, content_type: &str, body: &str) -> Reply {
+        self.post_with(path, &[("content-type", content_type)], body.as_bytes())
+    }
+
+    pub fn post_with(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+        let mut request = self.agent.post(self.url(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Reply::of(request.send(body).unwrap())
+    }
+
+    pub fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Reply {
+        let mut request = self.agent.get(self.url(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Reply::of(request.call().unwrap())
+    }
+}
+
+impl Reply {
+    fn of(mut response: ureq::http::Response<ureq::Body>) -> Self {
+        Self {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            text: response.body_mut().read_to_string().unwrap(),
+        }
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+    }
+
+    /// The error code; empty for a success.
+    pub fn code(&self) -> String {
+        self.json()["errorCode"].as_str().unwrap_or_default().to_owned()
+    }
+
+    pub fn identity(&self) -> String {
+        let json = self.json();
+        json["identityId"].as_str().unwrap_or_else(|| panic!("not signed in: {self:?}")).to_owned()
+    }
+
+    /// A header's value; it must be there.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).unwrap_or_else(|| panic!("no {name}: {self:?}")).to_str().unwrap()
+    }
+
+    /// `status` and error code at once.
+    pub fn outcome(&self) -> (u16, String) {
+        (self.status, self.code())
+    }
+}
