@@ -1,4 +1,52 @@
-//! magic-auth.
+//! magic-auth: passwordless customer sign-in by e-mail, in one binary over one SQLite file.
+//!
+//! A shop's backend posts a customer's e-mail address; the service finds or creates that customer and
+//! answers with a new session, or with one of seven documented refusals (E001 to E007). This page is
+//! the guide to the code.
+//!
+//! # The rooms
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | [`domain`] | the values and their rules: address, IP, name, key, identity id. No I/O |
+//! | [`config`] | `config.toml`, read into types that are already checked |
+//! | [`store`] | the only place with SQL: the writer (group commit), the readers, one file for each table |
+//! | [`throttle`] | how often sign-in may be attempted, in memory |
+//! | [`sign_in`] | the main use case, in the contract's order of checks |
+//! | [`session`] | the use cases of a session: whose is it, and ending it |
+//! | [`keys`] | the API keys in force, each with its quota |
+//! | [`attempt_log`] | attempts whose record does not wait for the disk |
+//! | [`http`] | routes, request bodies and answers; one file for each endpoint |
+//! | [`application`] | the server as a whole: built, then run until told to stop |
+//! | [`cli`] | the command line; one file for each group of commands |
+//! | [`clock`], [`logging`] | the one source of time; the form of the log |
+//!
+//! Arrows point one way: `cli` and `http` use the use cases, these use `throttle` and `store`, and all
+//! of them use `domain`, which knows nobody.
+//!
+//! # The way of a sign-in
+//!
+//! 1. `http::access_log` gives the request an id, and in the end one line in the log.
+//! 2. `http::api_key` reads the body (`http::body`, at most 16 KiB and five seconds), because the key may
+//!    be in it, finds the key in memory ([`keys::Keys::find`]) and takes a request off its quota.
+//! 3. `http::sign_in` turns the fields into values that cannot be wrong, or into a list of all that is.
+//! 4. [`sign_in::SignIn::sign_in`] parses the address (E004) and asks the throttle (E006). Both cost
+//!    memory and arithmetic only.
+//! 5. One job goes to the writer's thread. In one transaction it reads the customer and the ban, decides
+//!    (E005, E002, E003, E007), creates what is missing, and records session and attempt.
+//! 6. The writer commits all the jobs that wait with one sync of the disk, then answers each. Only now
+//!    does the caller see an `identityId`: it survives `kill -9` and a power cut.
+//!
+//! # The rules
+//!
+//! - A value with rules is a type with one constructor. Whoever holds one need not check it again.
+//! - Time is an argument: a moment, or the [`clock::Clock`]. One moment for each transaction.
+//! - An outcome that is no failure is an enum or an `Option`; an error keeps its cause. What callers are
+//!   told of an error is decided in `http::reply` alone; what operators are told stands in the log.
+//! - Keys, identity ids and full addresses never reach a log. Types that hold them have a closed `Debug`.
+//! - The database is reached through [`store::Tx`], which has an operation for each need and no SQL
+//!   for outsiders.
+
 pub mod application;
 pub mod attempt_log;
 pub mod cli;

@@ -23,24 +23,24 @@ pub(super) async fn handle(
     };
     let mut response = match (&identity, &account) {
         (Some(identity), Some(account)) => json(StatusCode::OK, "OK", &LoggedIn::new(identity, account)),
-        _ => json(StatusCode::OK, "NOT_LOGGED_IN", &NotLoggedIn { answer: false }),
+        _ => json(StatusCode::OK, "NOT_LOGGED_IN", &NotLoggedIn { logged_in: false }),
     };
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }
 
-/// `{"loggedIn":false}`
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the name is the contract's")]
 struct NotLoggedIn {
-    #[serde(rename = "loggedIn")]
-    answer: bool,
+    logged_in: bool,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the name is the contract's")]
 struct LoggedIn<'a> {
-    #[serde(rename = "loggedIn")]
-    is_logged_in: bool,
+    logged_in: bool,
     identity_id: &'a str,
     cu_ref_no: &'a str,
     /// The platform keeps credit; this service has none.
@@ -62,7 +62,7 @@ struct LoggedIn<'a> {
 impl<'a> LoggedIn<'a> {
     fn new(identity: &'a IdentityId, account: &'a Account) -> Self {
         Self {
-            is_logged_in: true,
+            logged_in: true,
             identity_id: identity.expose(),
             cu_ref_no: &account.cu_ref_no,
             credit_balance: 0,

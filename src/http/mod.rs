@@ -29,7 +29,7 @@ use crate::session::Sessions;
 use crate::sign_in::SignIn;
 use crate::store::Store;
 
-/// For a request's head, from its first byte. (A body has [`body::DEADLINE`].)
+/// For a request's head, from its first byte. (A body has a deadline of its own.)
 const HEAD_DEADLINE: Duration = Duration::from_secs(5);
 
 /// For how long an idle connection is kept: longer than clients keep theirs, so that they close
