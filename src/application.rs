@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use actix_web::web;
 use log::{info, warn};
+use socket2::{Domain, Socket, Type};
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -82,7 +83,7 @@ impl Application {
         };
 
         let failed = |source| StartError::Listen { address: config.server.listen, source };
-        let listener = TcpListener::bind(config.server.listen).map_err(failed)?;
+        let listener = listen(config.server.listen).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         Ok(Self { services: web::Data::new(services), listener, address, workers, _lock: lock })
     }
@@ -98,7 +99,7 @@ impl Application {
     ///
     /// # Errors
     /// When the socket cannot be served.
-    pub async fn run_until(self, stop: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+    pub async fn run_until(self, stop: impl Future<Output = ()> + 'static) -> std::io::Result<()> {
         let services = self.services.clone();
         let writing = actix_web::rt::spawn(async move {
             services.sign_in.unwritten.keep_writing(&services.store).await;
@@ -108,6 +109,16 @@ impl Application {
         self.services.sign_in.unwritten.flush(&self.services.store).await;
         served
     }
+}
+
+/// Binds the socket as the standard library does, but for the number of connections that may wait to
+/// be accepted: its 128 are too few for a burst, and who finds no place tries again only after a second.
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(2_048)?;
+    Ok(socket.into())
 }
 
 /// Makes the organisations and keys of the database those of the configuration.

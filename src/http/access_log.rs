@@ -16,7 +16,7 @@ use log::{error, info};
 use super::Services;
 use super::api_key::Caller;
 use super::forwarded::client_address;
-use super::reply::ReplyCode;
+use super::reply::{ApiError, ReplyCode};
 
 /// The name of a request: the caller's `X-Request-Id` when it is 1 to 64 of `[A-Za-z0-9._-]`, else a
 /// random one. It goes back in the same header and into every log line about the request.
@@ -79,9 +79,7 @@ fn log_response(response: &ServiceResponse, id: &RequestId, duration_ms: f64, se
     let peer = request.peer_addr().map_or(IpAddr::from(Ipv4Addr::UNSPECIFIED), |address| address.ip());
     let extensions = request.extensions();
     let code = response.response().extensions().get::<ReplyCode>().map_or("-", |code| code.0);
-    if response.status().is_server_error()
-        && let Some(cause) = response.response().error()
-    {
+    if let Some(ApiError::Internal(cause)) = response.response().error().and_then(|error| error.as_error()) {
         error!(request_id = id.as_str(); "a request failed: {cause}");
     }
     info!(

@@ -31,7 +31,6 @@ pub(super) async fn handle(
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-#[expect(clippy::struct_field_names, reason = "the name is the contract's")]
 struct NotLoggedIn {
     logged_in: bool,
 }

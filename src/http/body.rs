@@ -85,7 +85,9 @@ fn without_content(error: &serde_json::Error) -> String {
 fn form(body: &[u8]) -> Fields {
     let mut fields = Fields::default();
     for (name, value) in form_urlencoded::parse(body) {
-        fields.add(name.into_owned(), Value::Text(value.into_owned()));
+        // The parser puts a replacement character where the bytes are not UTF-8.
+        let is_text = !value.contains(char::REPLACEMENT_CHARACTER);
+        fields.add(name.into_owned(), if is_text { Value::Text(value.into_owned()) } else { Value::Other });
     }
     fields
 }

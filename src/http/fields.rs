@@ -1,7 +1,7 @@
 //! The fields of a request body, whatever form it came in, and how an endpoint reads them.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use serde::Deserialize;
@@ -13,7 +13,7 @@ use super::reply::{ApiError, Problem};
 #[derive(Default)]
 pub(super) struct Fields {
     values: HashMap<String, Value>,
-    repeated: Vec<String>,
+    repeated: BTreeSet<String>,
 }
 
 /// What a field holds. Endpoints know only texts.
@@ -33,7 +33,9 @@ impl Fields {
             Entry::Vacant(place) => {
                 place.insert(value);
             }
-            Entry::Occupied(earlier) => self.repeated.push(earlier.key().clone()),
+            Entry::Occupied(earlier) => {
+                self.repeated.insert(earlier.key().clone());
+            }
         }
     }
 

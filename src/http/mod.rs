@@ -64,7 +64,7 @@ pub fn serve(
     listener: TcpListener,
     services: web::Data<Services>,
     workers: usize,
-    stop: impl Future<Output = ()> + Send + 'static,
+    stop: impl Future<Output = ()> + 'static,
 ) -> std::io::Result<Server> {
     let app = move || {
         App::new()
@@ -73,12 +73,18 @@ pub fn serve(
             .default_service(web::to(routes::not_found))
             .wrap(from_fn(access_log::log_request))
     };
-    Ok(HttpServer::new(app)
+    let server = HttpServer::new(app)
         .workers(workers)
         .client_request_timeout(HEAD_DEADLINE)
         .keep_alive(KEEP_ALIVE)
         .shutdown_timeout(SHUTDOWN_DEADLINE_SECS)
-        .shutdown_signal(stop)
+        .disable_signals()
         .listen(listener)?
-        .run())
+        .run();
+    let handle = server.handle();
+    actix_web::rt::spawn(async move {
+        stop.await;
+        handle.stop(true).await;
+    });
+    Ok(server)
 }

@@ -125,13 +125,9 @@ impl ApiError {
     }
 }
 
-/// What the log is told.
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Internal(cause) => cause.fmt(f),
-            other => f.write_str(other.message()),
-        }
+        f.write_str(self.message())
     }
 }
 

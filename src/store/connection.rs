@@ -7,7 +7,7 @@ use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::config::DbConfig;
 use rusqlite::{CachedStatement, Connection, OpenFlags};
 
-use super::OpenError;
+use super::{OpenError, schema};
 
 /// How long a statement waits for a lock that another process has: the command line writes for
 /// milliseconds, so that five seconds mean that something is wrong.
@@ -35,13 +35,15 @@ impl<'c> Tx<'c> {
     }
 }
 
-/// Opens a connection that reads and writes, and makes the file when it is not there.
+/// Opens a connection that reads and writes, and makes the file when it is not there. A file that is no
+/// database of this program is left as it is.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     refuse_unsafe_library()?;
     let unusable = |source| OpenError::Unusable { path: path.to_owned(), source };
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(absolute(path), flags).map_err(unusable)?;
     set_up(&connection).map_err(unusable)?;
+    schema::recognise(&connection).map_err(|error| OpenError::at(path, error))?;
     set_up_writing(&connection).map_err(unusable)?;
     Ok(connection)
 }

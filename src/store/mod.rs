@@ -98,8 +98,10 @@ impl Database {
 /// The database as the server uses it.
 #[derive(Debug)]
 pub struct Store {
-    writer: Writer,
+    // Dropped in this order: the connection that is closed last moves the WAL into the database, which
+    // a reader cannot.
     readers: r2d2::Pool<SqliteConnectionManager>,
+    writer: Writer,
 }
 
 impl Store {
@@ -111,7 +113,7 @@ impl Store {
     pub fn start(database: Database, path: &Path, readers: u32) -> Result<Self, OpenError> {
         let readers = connection::open_reader_pool(path, readers)?;
         let writer = Writer::start(database.connection, path)?;
-        Ok(Self { writer, readers })
+        Ok(Self { readers, writer })
     }
 
     /// Runs `work` in a transaction on the writer's thread and answers once it is on the disk. What

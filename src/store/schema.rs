@@ -1,7 +1,7 @@
 //! The schema and its upgrades. `schema.sql` is always the whole current schema; the number of its
 //! version is in the file's `user_version`.
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
 
 /// The current schema, for a new file.
 const SCHEMA: &str = include_str!("../../schema.sql");
@@ -30,11 +30,21 @@ pub(super) fn upgrade(connection: &mut Connection) -> Result<(), SchemaError> {
     upgrade_with(connection, SCHEMA, UPGRADES)
 }
 
+/// Refuses a file that is somebody else's or newer, before anything about it is changed.
+pub(super) fn recognise(connection: &Connection) -> Result<(), SchemaError> {
+    match version(connection)? {
+        0 if is_empty(connection)? => Ok(()),
+        0 => Err(SchemaError::Foreign),
+        known if known <= VERSION => Ok(()),
+        newer => Err(SchemaError::Newer(newer)),
+    }
+}
+
 /// Refuses a file that has not the current schema.
 pub(super) fn check(connection: &Connection) -> Result<(), SchemaError> {
     match version(connection)? {
         VERSION => Ok(()),
-        0 => Err(SchemaError::Foreign),
+        0 if !is_empty(connection)? => Err(SchemaError::Foreign),
         older if older < VERSION => Err(SchemaError::Older(older)),
         newer => Err(SchemaError::Newer(newer)),
     }
@@ -73,8 +83,8 @@ fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
-fn is_empty(transaction: &Transaction<'_>) -> rusqlite::Result<bool> {
-    transaction.query_row("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)", [], |row| row.get(0))
+fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)", [], |row| row.get(0))
 }
 
 #[cfg(test)]
@@ -144,6 +154,7 @@ mod tests {
         let mut file = fresh();
         file.pragma_update(None, "user_version", VERSION + 1).unwrap();
         assert!(matches!(upgrade(&mut file), Err(SchemaError::Newer(found)) if found == VERSION + 1));
+        assert!(matches!(recognise(&file), Err(SchemaError::Newer(_))));
         assert!(matches!(check(&file), Err(SchemaError::Newer(_))));
         assert!(description(&file).is_empty());
     }
@@ -152,6 +163,7 @@ mod tests {
     fn somebody_elses_database_is_refused_and_left_alone() {
         let mut file = fresh();
         file.execute_batch("CREATE TABLE notes (x)").unwrap();
+        assert!(matches!(recognise(&file), Err(SchemaError::Foreign)));
         assert!(matches!(upgrade(&mut file), Err(SchemaError::Foreign)));
         assert_eq!(description(&file).len(), 1);
     }

@@ -61,28 +61,40 @@ impl Throttle {
     /// # Errors
     /// When the attempt is refused.
     pub fn check(&self, organisation: OrganisationId, mailbox: Mailbox, ip: Option<ClientIp>) -> Result<(), TooSoon> {
-        if let Some(limiter) = &self.networks
-            && let Some(network) = ip.and_then(ClientIp::throttled_network)
-        {
-            limiter.check(network_key(organisation, network))?;
+        self.check_network(organisation, ip)?;
+        self.check_mailbox(mailbox)
+    }
+
+    fn check_network(&self, organisation: OrganisationId, ip: Option<ClientIp>) -> Result<(), TooSoon> {
+        match (&self.networks, ip.and_then(ClientIp::throttled_network)) {
+            (Some(limiter), Some(network)) => limiter.check(network_key(organisation, network)),
+            _ => Ok(()),
         }
-        match &self.mailboxes {
-            Some(limiter) => limiter.check(mailbox.0.cast_unsigned()),
-            None => Ok(()),
-        }
+    }
+
+    fn check_mailbox(&self, mailbox: Mailbox) -> Result<(), TooSoon> {
+        self.mailboxes.as_ref().map_or(Ok(()), |limiter| limiter.check(mailbox.0.cast_unsigned()))
     }
 
     fn replay(&self, earlier: &[ThrottledAttempt], now: Timestamp) {
         for attempt in earlier {
             // A row from the future was written before the system's clock was set back.
             self.set_time(Some(attempt.at.min(now)));
-            for _ in 0..attempt.count {
-                if self.check(attempt.organisation, attempt.mailbox, attempt.ip).is_err() {
-                    break;
-                }
-            }
+            self.replay_alike(attempt);
         }
         self.set_time(None);
+    }
+
+    /// Takes for as many attempts as the row stands for what they took: from the network until that
+    /// refuses, and from the mailbox, which takes nothing more once it refuses.
+    fn replay_alike(&self, attempt: &ThrottledAttempt) {
+        let has_network = self.networks.is_some() && attempt.ip.and_then(ClientIp::throttled_network).is_some();
+        for _ in 0..attempt.count {
+            let network = self.check_network(attempt.organisation, attempt.ip);
+            if network.is_err() || self.check_mailbox(attempt.mailbox).is_err() && !has_network {
+                break;
+            }
+        }
     }
 
     fn set_time(&self, time: Option<Timestamp>) {

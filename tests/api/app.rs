@@ -1,6 +1,7 @@
 //! The server under test, within the test's process so that its clock can be moved, and its clients.
 
-use std::net::SocketAddr;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::thread::JoinHandle;
@@ -43,6 +44,11 @@ pub fn spawn_app() -> TestApp {
 pub fn spawn_app_with(more: &str) -> TestApp {
     let folder = tempfile::tempdir().unwrap();
     write_config(&folder, more);
+    start_app(folder)
+}
+
+/// A server on a folder that has a `config.toml`.
+pub fn start_app(folder: TempDir) -> TestApp {
     start(folder, Clock::system())
 }
 
@@ -140,6 +146,35 @@ impl TestApp {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// Runs `magic-auth customer …` on the organisation `shop`, which must succeed.
+    pub fn operator(&self, arguments: &[&str]) -> String {
+        self.cli_ok(&[&["customer"], arguments, &["--organisation", "shop"]].concat())
+    }
+
+    /// Replaces a text in `config.toml`, which takes effect at the next start.
+    pub fn edit_config(&self, from: &str, to: &str) {
+        let path = self.folder.path().join("config.toml");
+        let config = std::fs::read_to_string(&path).unwrap();
+        assert!(config.contains(from), "{from:?} stands in {config}");
+        std::fs::write(path, config.replace(from, to)).unwrap();
+    }
+
+    /// A connection for requests that no HTTP client would send.
+    pub fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream
+    }
+
+    /// Sends bytes as they are and gives all that comes until the server closes the connection.
+    pub fn send_raw(&self, bytes: &str) -> String {
+        let mut stream = self.connect();
+        stream.write_all(bytes.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
     /// Makes a guest, as the operator's import does.
     pub fn insert_guest(&self, email: &str, is_authorized: bool) {
         self.database()
@@ -168,6 +203,9 @@ pub fn cli(folder: &TempDir, arguments: &[&str]) -> Output {
         .arg("--config")
         .arg(folder.path().join("config.toml"))
         .args(arguments)
+        // Of these, help texts would depend.
+        .env_remove("COLUMNS")
+        .env_remove("CLICOLOR_FORCE")
         .output()
         .unwrap()
 }
@@ -241,6 +279,12 @@ impl Client {
 
     pub fn get(&self, path: &str) -> Reply {
         Reply::of(self.agent.get(self.url(path)).call().unwrap())
+    }
+
+    /// A request with any method and no body.
+    pub fn request(&self, method: &str, path: &str) -> Reply {
+        let request = ureq::http::Request::builder().method(method).uri(self.url(path)).body(()).unwrap();
+        Reply::of(self.agent.run(request).unwrap())
     }
 
     pub fn post(&self, path: &str, content_type: &str, body: &str) -> Reply {

@@ -2,8 +2,21 @@
 //! over HTTP or with the command line.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(unreachable_pub, reason = "nothing of a test binary can be reached from elsewhere")]
 
 mod app;
 mod process;
 
+mod account_info;
+mod bodies;
+mod cli;
+mod failures;
+mod isolation;
+mod keys;
+mod lifecycle;
+mod logout;
+mod races;
+mod routes;
+mod secrets;
 mod sign_in;
+mod throttle;

@@ -1,8 +1,8 @@
 //! The server as a process of its own: what only the real binary shows, such as its log, its signals
 //! and its death.
 
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::net::SocketAddr;
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -17,8 +17,9 @@ pub struct TestProcess {
     pub address: SocketAddr,
     pub folder: TempDir,
     pub child: Child,
+    output: Arc<Mutex<String>>,
     log: Arc<Mutex<String>>,
-    reader: Option<JoinHandle<()>>,
+    readers: Vec<JoinHandle<()>>,
 }
 
 /// Starts the binary with the configuration of [`crate::app::spawn_app_with`].
@@ -30,32 +31,54 @@ pub fn spawn_process(more: &str) -> TestProcess {
 
 /// Starts the binary on a folder that has a `config.toml`.
 pub fn start_process(folder: TempDir) -> TestProcess {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_magic-auth"))
+    start_process_logging(folder, Some("debug"))
+}
+
+/// Starts the binary with this `RUST_LOG`.
+pub fn start_process_logging(folder: TempDir, level: Option<&str>) -> TestProcess {
+    let mut command = serve_command(&folder);
+    if let Some(level) = level {
+        command.env("RUST_LOG", level);
+    }
+    let mut child = command.spawn().unwrap();
+    let (log, log_reader) = collect_lines(child.stderr.take().unwrap());
+    let (output, output_reader) = collect_lines(child.stdout.take().unwrap());
+    // The first line on standard output says where the service listens.
+    eventually(|| output.lock().unwrap().contains('\n') || log_reader.is_finished());
+    let welcome = output.lock().unwrap().clone();
+    let address = welcome.split("http://").nth(1).and_then(|rest| rest.split_whitespace().next());
+    let address = address.unwrap_or_else(|| panic!("no address: {welcome:?} {}", log.lock().unwrap()));
+    let address = address.parse().unwrap();
+    TestProcess { address, folder, child, output, log, readers: vec![output_reader, log_reader] }
+}
+
+/// `magic-auth serve` with the configuration in `folder`, and nothing from the environment.
+pub fn serve_command(folder: &TempDir) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_magic-auth"));
+    command
         .arg("--config")
         .arg(folder.path().join("config.toml"))
-        .env("RUST_LOG", "debug")
+        .arg("serve")
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let log = Arc::new(Mutex::new(String::new()));
-    let mut stderr = BufReader::new(child.stderr.take().unwrap());
-    let lines = log.clone();
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Gathers what comes through the pipe, line by line, on a thread of its own.
+fn collect_lines(pipe: impl Read + Send + 'static) -> (Arc<Mutex<String>>, JoinHandle<()>) {
+    let lines = Arc::new(Mutex::new(String::new()));
+    let gathered = lines.clone();
     let reader = std::thread::spawn(move || {
-        let mut line = String::new();
-        while stderr.read_line(&mut line).is_ok_and(|length| length > 0) {
-            lines.lock().unwrap().push_str(&line);
+        let mut pipe = BufReader::new(pipe);
+        let mut line = Vec::new();
+        while pipe.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+            gathered.lock().unwrap().push_str(&String::from_utf8_lossy(&line));
             line.clear();
         }
     });
-    // The first line on standard output says where the service listens.
-    let mut welcome = String::new();
-    let mut stdout = BufReader::new(child.stdout.take().unwrap());
-    stdout.read_line(&mut welcome).unwrap();
-    std::thread::spawn(move || stdout.read_to_end(&mut Vec::new()));
-    let address = welcome.split("http://").nth(1).and_then(|rest| rest.split_whitespace().next());
-    let address = address.unwrap_or_else(|| panic!("no address: {welcome:?} {}", log.lock().unwrap()));
-    TestProcess { address: address.parse().unwrap(), folder, child, log, reader: Some(reader) }
+    (lines, reader)
 }
 
 impl TestProcess {
@@ -69,13 +92,26 @@ impl TestProcess {
         assert!(status.unwrap().success());
     }
 
-    /// Waits for the end of the process.
+    /// Waits for the end of the process, ten seconds at most.
     pub fn wait(&mut self) -> ExitStatus {
-        let status = self.child.wait().unwrap();
-        if let Some(reader) = self.reader.take() {
+        let mut status = None;
+        eventually(|| {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        for reader in self.readers.drain(..) {
             reader.join().unwrap();
         }
-        status
+        status.unwrap()
+    }
+
+    /// What has been printed on standard output so far.
+    pub fn output(&self) -> String {
+        self.output.lock().unwrap().clone()
+    }
+
+    pub fn database(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.folder.path().join("magic-auth.db")).unwrap()
     }
 
     /// What has been logged so far.
@@ -87,6 +123,11 @@ impl TestProcess {
     pub fn kill_and_restart(mut self) -> Self {
         self.child.kill().unwrap();
         self.wait();
+        self.start_again()
+    }
+
+    /// Starts another on the folder of this one, which has ended.
+    pub fn start_again(mut self) -> Self {
         let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
         start_process(folder)
     }
@@ -100,7 +141,7 @@ impl Drop for TestProcess {
 }
 
 /// Waits until `condition` holds, for what another thread or process does in its own time.
-pub fn eventually(condition: impl Fn() -> bool) {
+pub fn eventually(mut condition: impl FnMut() -> bool) {
     for _ in 0..200 {
         if condition() {
             return;
@@ -108,4 +149,29 @@ pub fn eventually(condition: impl Fn() -> bool) {
         std::thread::sleep(Duration::from_millis(50));
     }
     panic!("did not happen within ten seconds");
+}
+
+/// Sends these bytes on a connection of their own and gives all that comes back until it is closed:
+/// nothing when the connection was refused, or closed without an answer.
+pub fn exchange(address: SocketAddr, request: &[u8]) -> String {
+    let mut answer = Vec::new();
+    if let Ok(mut stream) = TcpStream::connect(address)
+        && stream.set_read_timeout(Some(Duration::from_secs(30))).is_ok()
+        && stream.write_all(request).is_ok()
+    {
+        // What came before the connection broke is the answer, or a part of one.
+        let _ = stream.read_to_end(&mut answer);
+    }
+    String::from_utf8(answer).unwrap()
+}
+
+/// A sign-in as the bytes of a whole request, after which the server closes the connection.
+pub fn sign_in_bytes(key: &str, email: &str) -> Vec<u8> {
+    let body = serde_json::json!({ "email": email }).to_string();
+    format!(
+        "POST /api/v1/customer/magic-auth?apiKey={key} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+        Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
 }

@@ -1,0 +1,145 @@
+//! The command line as the real binary: what it prints, how it ends, and what a running server makes
+//! of it. One file for each group of commands, as in `src/cli`.
+
+mod attempts;
+mod check;
+mod customer;
+mod help;
+mod key;
+
+use std::process::Output;
+
+use insta::assert_snapshot;
+use tempfile::TempDir;
+
+use crate::app::{TestApp, cli, spawn_app};
+
+/// A folder with this `config.toml`, and no server on it.
+fn folder_with(config: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("config.toml"), config).unwrap();
+    folder
+}
+
+/// The error of a command that fails: exit code 1, and one line on standard error. The name of the
+/// folder is left out.
+fn error(folder: &TempDir, arguments: &[&str]) -> String {
+    let output = cli(folder, arguments);
+    assert!(output.stdout.is_empty(), "{output:?}");
+    failed(folder, &output)
+}
+
+/// The line on standard error of a command that has failed.
+fn failed(folder: &TempDir, output: &Output) -> String {
+    let text = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(text.ends_with('\n'), "{text}");
+    without_folder(folder, text.trim_end())
+}
+
+fn without_folder(folder: &TempDir, text: &str) -> String {
+    text.replace(&format!("{}/", folder.path().display()), "FOLDER/")
+}
+
+/// Text with every moment replaced by one of the same width, so that tables keep their columns.
+fn without_times(text: &str) -> String {
+    const MOMENT: &str = "0000-00-00T00:00:00.000Z";
+    let is_moment = |text: &str| {
+        text.bytes().zip(MOMENT.bytes()).all(|(found, expected)| match expected {
+            b'0' => found.is_ascii_digit(),
+            other => found == other,
+        })
+    };
+    let mut shown = String::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let (next, length) = match rest.get(..MOMENT.len()) {
+            Some(moment) if is_moment(moment) => (MOMENT, MOMENT.len()),
+            _ => (&rest[..first.len_utf8()], first.len_utf8()),
+        };
+        shown.push_str(next);
+        rest = &rest[length..];
+    }
+    shown
+}
+
+/// The `cuRefNo` of somebody who can sign in.
+fn cu_ref_no(app: &TestApp, email: &str) -> String {
+    let identity = app.shop().identity(email);
+    app.shop().account_info(&identity).json()["cuRefNo"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_wrong_use_is_exit_code_2_and_says_how_to_use_it() {
+    let app = spawn_app();
+    for wrong in [
+        &["serv"][..],
+        &["key"],
+        &["key", "create", "--organisation", "shop"],
+        &["key", "create", "--organisation", "shop", "--kind", "test"],
+        &["key", "create", "--organisation", "shop", "--kind", "prod", "--expires", "soon"],
+        &["key", "revoke"],
+        &["customer"],
+        &["customer", "show"],
+        &["customer", "ban", "jan@barasek.com"],
+        &["customer", "ban", "jan@barasek.com", "--reason", "fraud", "--for", "0s"],
+        &["attempts", "--outcome", "E008"],
+        &["attempts", "--ip", "1.1.1.1:80"],
+        &["attempts", "--since", "yesterday"],
+        &["attempts", "--limit", "-1"],
+        &["check", "--verbose"],
+    ] {
+        let output = app.cli(wrong);
+        assert_eq!(output.status.code(), Some(2), "{wrong:?} {output:?}");
+        assert!(output.stdout.is_empty(), "{wrong:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("--help"), "{wrong:?} {output:?}");
+    }
+}
+
+#[test]
+fn a_command_that_needs_the_database_says_that_there_is_none_and_makes_none() {
+    let folder = folder_with("[[organisation]]\nname = \"shop\"\n");
+    for command in [
+        &["key", "list"][..],
+        &["key", "revoke", "XuOE"],
+        &["customer", "show", "jan@barasek.com"],
+        &["customer", "ban", "jan@barasek.com", "--reason", "fraud"],
+        &["customer", "sign-out", "jan@barasek.com"],
+        &["attempts"],
+    ] {
+        assert_eq!(
+            error(&folder, command),
+            "magic-auth: there is no database FOLDER/magic-auth.db: start the server once, or name another \
+             configuration with --config"
+        );
+    }
+    assert!(!folder.path().join("magic-auth.db").exists());
+}
+
+#[test]
+fn a_configuration_that_is_named_must_be_there() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_snapshot!(error(&folder, &["check"]), @"magic-auth: cannot read the configuration FOLDER/config.toml: No such file or directory (os error 2): No such file or directory (os error 2)");
+}
+
+#[test]
+fn a_wrong_configuration_is_an_error_with_file_and_line_for_every_command() {
+    let folder = folder_with("[server]\nworkers = 2\nlisen = \"127.0.0.1:8080\"\n");
+    let expected = error(&folder, &["check"]);
+    assert_snapshot!(expected, @"magic-auth: FOLDER/config.toml:3: unknown field `lisen`, expected one of `listen`, `workers`, `trusted_proxies`");
+    for command in [&["serve"][..], &["key", "list"], &["customer", "show", "jan@barasek.com"], &["attempts"]] {
+        assert_eq!(error(&folder, command), expected);
+    }
+}
+
+#[test]
+fn the_configuration_may_be_named_by_the_environment() {
+    let app = spawn_app();
+    let check = |config: &std::path::Path| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_magic-auth"));
+        command.arg("check").env("MAGIC_AUTH_CONFIG", config).output().unwrap()
+    };
+    assert!(check(&app.folder.path().join("config.toml")).status.success());
+    assert_eq!(check(&app.folder.path().join("none.toml")).status.code(), Some(1));
+}

@@ -1,0 +1,313 @@
+//! `customer show|ban|unban|authorize|deauthorize|sign-out`
+
+use std::time::Duration;
+
+use insta::assert_snapshot;
+use serde_json::json;
+
+use super::{cu_ref_no, error, without_times};
+use crate::app::{TestApp, spawn_app, spawn_app_with};
+
+const JAN: &str = "jan@barasek.com";
+const DAY: Duration = Duration::from_hours(24);
+
+/// Stands for a `cuRefNo` and is as long.
+const CU_REF_NO: &str = "CUREFNO012345678";
+
+/// Does something to a customer of `shop`.
+fn customer(app: &TestApp, command: &str, who: &str, more: &[&str]) -> String {
+    app.cli_ok(&[&["customer", command, "--organisation", "shop", who], more].concat())
+}
+
+/// The error of a command about a customer of `shop`.
+fn refused(app: &TestApp, command: &str, who: &str) -> String {
+    error(&app.folder, &["customer", command, "--organisation", "shop", who])
+}
+
+/// What is printed, with moments and Jan's `cuRefNo` left out.
+fn shown(app: &TestApp, text: &str) -> String {
+    let sql = "SELECT cu_ref_no FROM customers WHERE email = 'jan@barasek.com'";
+    let cu_ref_no: String = app.database().query_row(sql, [], |row| row.get(0)).unwrap();
+    without_times(text).replace(&cu_ref_no, CU_REF_NO)
+}
+
+/// Jan, with everything that `show` can show.
+fn jan() -> TestApp {
+    let app = spawn_app();
+    let friend = cu_ref_no(&app, "friend@barasek.com");
+    app.shop().magic_auth(&json!({
+        "email": JAN, "firstName": "jan", "lastName": "Barášek", "customerRealIp": "1.1.1.1", "referralId": friend,
+    }));
+    customer(&app, "ban", JAN, &["--reason", "card fraud", "--for", "7d"]);
+    app.shop().sign_in(JAN);
+    app.database()
+        .execute("UPDATE customers SET cu_ref_no = 'FRIEND0123456789' WHERE email LIKE 'friend%'", [])
+        .unwrap();
+    app
+}
+
+#[test]
+fn show_tells_all_about_a_customer() {
+    let app = jan();
+    assert_snapshot!(shown(&app, &customer(&app, "show", JAN, &[])), @r"
+    customer
+    cuRefNo      CUREFNO012345678
+    email        jan@barasek.com
+    first name   Jan
+    last name    Barášek
+    created      0000-00-00T00:00:00.000Z
+    registered   0000-00-00T00:00:00.000Z
+    authorized   0000-00-00T00:00:00.000Z
+    referred by  FRIEND0123456789
+    banned       yes
+
+    ban     since                     until                     lifted  reason
+    active  0000-00-00T00:00:00.000Z  0000-00-00T00:00:00.000Z  -       card fraud
+
+    session  since                     last seen                 until                     ip
+    over     0000-00-00T00:00:00.000Z  0000-00-00T00:00:00.000Z  0000-00-00T00:00:00.000Z  1.1.1.1
+
+    attempt at                organisation  key        outcome  count  email            cuRefNo           ip
+    0000-00-00T00:00:00.000Z  shop          PROD…0000  E005     1      jan@barasek.com  CUREFNO012345678  -
+    0000-00-00T00:00:00.000Z  shop          PROD…0000  OK       1      jan@barasek.com  CUREFNO012345678  1.1.1.1
+    ");
+}
+
+#[test]
+fn show_can_speak_json() {
+    let app = jan();
+    assert_snapshot!(shown(&app, &customer(&app, "show", JAN, &["--json"])), @r#"
+    {
+      "cuRefNo": "CUREFNO012345678",
+      "email": "jan@barasek.com",
+      "phone": null,
+      "firstName": "Jan",
+      "lastName": "Barášek",
+      "companyName": null,
+      "createdAt": "0000-00-00T00:00:00.000Z",
+      "registeredAt": "0000-00-00T00:00:00.000Z",
+      "emailAuthorizedAt": "0000-00-00T00:00:00.000Z",
+      "referralId": "FRIEND0123456789",
+      "banned": true,
+      "bans": [
+        {
+          "active": true,
+          "reason": "card fraud",
+          "createdAt": "0000-00-00T00:00:00.000Z",
+          "expiresAt": "0000-00-00T00:00:00.000Z",
+          "liftedAt": null
+        }
+      ],
+      "sessions": [
+        {
+          "alive": false,
+          "ip": "1.1.1.1",
+          "createdAt": "0000-00-00T00:00:00.000Z",
+          "expiresAt": "0000-00-00T00:00:00.000Z",
+          "lastSeenAt": "0000-00-00T00:00:00.000Z"
+        }
+      ],
+      "attempts": [
+        {
+          "at": "0000-00-00T00:00:00.000Z",
+          "organisation": "shop",
+          "key": "PROD…0000",
+          "email": "jan@barasek.com",
+          "cuRefNo": "CUREFNO012345678",
+          "ip": null,
+          "outcome": "E005",
+          "count": 1
+        },
+        {
+          "at": "0000-00-00T00:00:00.000Z",
+          "organisation": "shop",
+          "key": "PROD…0000",
+          "email": "jan@barasek.com",
+          "cuRefNo": "CUREFNO012345678",
+          "ip": "1.1.1.1",
+          "outcome": "OK",
+          "count": 1
+        }
+      ]
+    }
+    "#);
+}
+
+#[test]
+fn show_tells_a_guest_from_a_customer() {
+    let app = spawn_app();
+    app.insert_guest(JAN, false);
+    assert_snapshot!(shown(&app, &customer(&app, "show", JAN, &[])), @r"
+    customer
+    cuRefNo     CUREFNO012345678
+    email       jan@barasek.com
+    created     0000-00-00T00:00:00.000Z
+    registered  no: a guest
+    authorized  no
+    banned      no
+
+    No bans.
+
+    No sessions.
+
+    No attempts.
+    ");
+}
+
+#[test]
+fn show_lists_the_ten_newest_attempts() {
+    let app = spawn_app_with("[throttle.email]\nburst = 100");
+    for _ in 0..12 {
+        app.shop().identity(JAN);
+    }
+    let shown: serde_json::Value = serde_json::from_str(&customer(&app, "show", JAN, &["--json"])).unwrap();
+    let length = |field: &str| shown[field].as_array().unwrap().len();
+    assert_eq!((length("attempts"), length("sessions")), (10, 12));
+}
+
+#[test]
+fn a_customer_is_named_by_the_address_in_any_spelling_or_by_the_cu_ref_no() {
+    let app = spawn_app();
+    let cu_ref_no = cu_ref_no(&app, "j.barasek@gmail.com");
+    let expected = customer(&app, "show", &cu_ref_no, &[]);
+    for spelling in ["j.barasek@gmail.com", "JBarasek@GMAIL.com", " jbarasek+shop@googlemail.com "] {
+        assert_eq!(customer(&app, "show", spelling, &[]), expected, "{spelling}");
+    }
+}
+
+#[test]
+fn a_customer_of_another_organisation_is_not_found() {
+    let app = spawn_app();
+    let cu_ref_no = cu_ref_no(&app, JAN);
+    for who in [JAN, &cu_ref_no] {
+        let error = error(&app.folder, &["customer", "show", "--organisation", "rival", who]);
+        assert_eq!(error, format!("magic-auth: there is no customer {who}"));
+    }
+}
+
+#[test]
+fn an_unknown_customer_is_an_error_of_every_command() {
+    let app = spawn_app();
+    for command in ["show", "unban", "authorize", "deauthorize", "sign-out"] {
+        assert_eq!(refused(&app, command, JAN), "magic-auth: there is no customer jan@barasek.com");
+    }
+    let ban = ["customer", "ban", "--organisation", "shop", JAN, "--reason", "fraud"];
+    assert_eq!(error(&app.folder, &ban), "magic-auth: there is no customer jan@barasek.com");
+}
+
+#[test]
+fn what_can_be_no_customer_is_told_what_could() {
+    let app = spawn_app();
+    assert_snapshot!(refused(&app, "show", "jan"), @"magic-auth: say an e-mail address or a cuRefNo: a customer reference number is 16 letters and digits");
+    assert_snapshot!(refused(&app, "show", "jan@localhost"), @r#"magic-auth: "jan@localhost": the part after the @ is not a domain name"#);
+    assert_snapshot!(refused(&app, "show", "two\nlines"), @"magic-auth: say an e-mail address or a cuRefNo: a customer reference number is 16 letters and digits");
+    assert_snapshot!(refused(&app, "show", "two\nlines@barasek.com"), @r#"magic-auth: "two\nlines@barasek.com": the part before the @ is not 1 to 64 letters, digits and !#$%&'*+-/=?^_`{|}~ with single inner dots"#);
+}
+
+#[test]
+fn the_organisation_must_be_said_when_there_are_several() {
+    let app = spawn_app();
+    assert_snapshot!(error(&app.folder, &["customer", "show", JAN]), @"magic-auth: say which organisation with --organisation: rival, shop");
+    assert_snapshot!(error(&app.folder, &["customer", "show", "--organisation", "Shop", JAN]), @r#"magic-auth: there is no organisation "Shop", only: rival, shop"#);
+}
+
+#[test]
+fn a_ban_takes_effect_at_the_next_request_and_ends_all_sessions() {
+    let app = spawn_app();
+    let identity = app.shop().identity(JAN);
+    let printed = customer(&app, "ban", JAN, &["--reason", "fraud"]);
+    assert_snapshot!(shown(&app, &printed), @"Banned jan@barasek.com (CUREFNO012345678) until the ban is lifted; all sessions ended.");
+    assert_eq!(app.shop().sign_in(JAN).code(), "E005");
+    assert!(!app.shop().is_logged_in(&identity));
+}
+
+#[test]
+fn a_ban_can_leave_the_sessions_alive_which_then_show_it() {
+    let app = spawn_app();
+    let identity = app.shop().identity(JAN);
+    let printed = customer(&app, "ban", JAN, &["--reason", "late payment", "--keep-sessions"]);
+    assert_snapshot!(shown(&app, &printed), @"Banned jan@barasek.com (CUREFNO012345678) until the ban is lifted; the sessions live on.");
+    let account = app.shop().account_info(&identity).json();
+    assert_eq!((&account["loggedIn"], &account["ban"]), (&json!(true), &json!(true)));
+    assert_eq!(app.shop().sign_in(JAN).code(), "E005");
+}
+
+#[test]
+fn a_ban_for_a_time_ends_by_itself() {
+    let app = spawn_app();
+    let ended = app.shop().identity(JAN);
+    let printed = customer(&app, "ban", JAN, &["--reason", "fraud", "--for", "7d"]);
+    assert_snapshot!(shown(&app, &printed), @"Banned jan@barasek.com (CUREFNO012345678) until 0000-00-00T00:00:00.000Z; all sessions ended.");
+    app.advance(DAY * 6 + Duration::from_hours(23));
+    assert_eq!(app.shop().sign_in(JAN).code(), "E005");
+    app.advance(Duration::from_hours(1));
+    app.shop().identity(JAN);
+    assert!(!app.shop().is_logged_in(&ended));
+}
+
+#[test]
+fn a_second_ban_replaces_the_first() {
+    let app = spawn_app();
+    app.shop().identity(JAN);
+    customer(&app, "ban", JAN, &["--reason", "fraud"]);
+    let printed = customer(&app, "ban", JAN, &["--reason", "less than fraud", "--for", "1h"]);
+    assert_snapshot!(shown(&app, &printed), @"Banned jan@barasek.com (CUREFNO012345678) until 0000-00-00T00:00:00.000Z; all sessions ended; this replaces an earlier ban.");
+    app.advance(Duration::from_hours(1));
+    app.shop().identity(JAN);
+    assert_eq!(app.count("SELECT count(*) FROM bans"), 2);
+}
+
+#[test]
+fn lifting_a_ban_takes_effect_at_the_next_request() {
+    let app = spawn_app();
+    app.shop().identity(JAN);
+    customer(&app, "ban", JAN, &["--reason", "fraud"]);
+    assert_snapshot!(shown(&app, &customer(&app, "unban", JAN, &[])), @"Lifted the ban of jan@barasek.com (CUREFNO012345678).");
+    app.shop().identity(JAN);
+}
+
+#[test]
+fn who_is_not_banned_cannot_be_unbanned() {
+    let app = spawn_app();
+    app.shop().identity(JAN);
+    assert_snapshot!(shown(&app, &refused(&app, "unban", JAN)), @"magic-auth: jan@barasek.com (CUREFNO012345678) is not banned");
+}
+
+#[test]
+fn who_is_not_authorized_is_refused_until_the_operator_authorizes() {
+    let app = spawn_app_with("[sign_in]\nnew_customer_email = \"unauthorized\"");
+    assert_eq!(app.shop().sign_in(JAN).code(), "E007");
+    assert_snapshot!(shown(&app, &customer(&app, "authorize", JAN, &[])), @"The address of jan@barasek.com (CUREFNO012345678) is authorized.");
+    app.shop().identity(JAN);
+}
+
+#[test]
+fn who_is_authorized_can_be_deauthorized() {
+    let app = spawn_app();
+    let identity = app.shop().identity(JAN);
+    assert_snapshot!(shown(&app, &customer(&app, "deauthorize", JAN, &[])), @"The address of jan@barasek.com (CUREFNO012345678) is not authorized.");
+    assert_eq!(app.shop().sign_in(JAN).code(), "E007");
+    assert!(app.shop().is_logged_in(&identity));
+}
+
+#[test]
+fn authorizing_twice_keeps_the_first_time() {
+    let app = spawn_app();
+    app.shop().identity(JAN);
+    let at = || app.count("SELECT email_authorized_at FROM customers");
+    let first = at();
+    customer(&app, "authorize", JAN, &[]);
+    assert_eq!(at(), first);
+}
+
+#[test]
+fn signing_out_ends_all_sessions_and_lets_new_ones_begin() {
+    let app = spawn_app();
+    let sessions = [app.shop().identity(JAN), app.shop().identity(JAN)];
+    let others = app.shop().identity("eva@barasek.com");
+    assert_snapshot!(shown(&app, &customer(&app, "sign-out", JAN, &[])), @"Ended all sessions of jan@barasek.com (CUREFNO012345678).");
+    assert!(!sessions.iter().any(|identity| app.shop().is_logged_in(identity)));
+    assert!(app.shop().is_logged_in(&others));
+    let new = app.shop().identity(JAN);
+    assert!(app.shop().is_logged_in(&new));
+}

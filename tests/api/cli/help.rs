@@ -1,0 +1,304 @@
+//! The help texts, whole.
+
+use insta::assert_snapshot;
+
+use crate::app::cli;
+
+fn help(command: &[&str]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let output = cli(&folder, &[command, &["--help"]].concat());
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_help_of_the_program() {
+    assert_snapshot!(help(&[]), @r"
+    Passwordless customer sign-in by e-mail: one binary, one SQLite file, one TOML file
+
+    Usage: magic-auth [OPTIONS] [COMMAND]
+
+    Commands:
+      serve     Answer requests until Ctrl-C or SIGTERM
+      check     Check the configuration and the database without serving; exit code 1 when something is
+                wrong
+      key       Make, list and revoke API keys
+      customer  Show, ban, authorize and sign out customers
+      attempts  List sign-in attempts, the newest first
+      help      Print this message or the help of the given subcommand(s)
+
+    Options:
+          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults when it
+                           is not there] [env: MAGIC_AUTH_CONFIG]
+          --json           Print JSON instead of a table
+      -h, --help           Print help
+      -V, --version        Print version
+
+    Without a command, magic-auth serves. See the README for the configuration and the API.
+    ");
+}
+
+#[test]
+fn the_help_of_serve() {
+    assert_snapshot!(help(&["serve"]), @r"
+    Answer requests until Ctrl-C or SIGTERM
+
+    Usage: magic-auth serve [OPTIONS]
+
+    Options:
+          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults when it
+                           is not there] [env: MAGIC_AUTH_CONFIG]
+          --json           Print JSON instead of a table
+      -h, --help           Print help
+    ");
+}
+
+#[test]
+fn the_help_of_check() {
+    assert_snapshot!(help(&["check"]), @r"
+    Check the configuration and the database without serving; exit code 1 when something is wrong
+
+    Usage: magic-auth check [OPTIONS]
+
+    Options:
+          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults when it
+                           is not there] [env: MAGIC_AUTH_CONFIG]
+          --json           Print JSON instead of a table
+      -h, --help           Print help
+    ");
+}
+
+#[test]
+fn the_help_of_key() {
+    assert_snapshot!(help(&["key"]), @r"
+    Make, list and revoke API keys
+
+    Usage: magic-auth key [OPTIONS] <COMMAND>
+
+    Commands:
+      create  Make a key and print it: the only time that it is shown
+      list    List all keys: prefix and last four characters, never the key
+      revoke  Revoke a key for good; running servers refuse it when this returns
+      help    Print this message or the help of the given subcommand(s)
+
+    Options:
+          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults when it
+                           is not there] [env: MAGIC_AUTH_CONFIG]
+          --json           Print JSON instead of a table
+      -h, --help           Print help
+    ");
+}
+
+#[test]
+fn the_help_of_key_create() {
+    assert_snapshot!(help(&["key", "create"]), @r"
+    Make a key and print it: the only time that it is shown
+
+    Usage: magic-auth key create [OPTIONS] --kind <KIND>
+
+    Options:
+          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
+                                 when it is not there] [env: MAGIC_AUTH_CONFIG]
+          --organisation <NAME>  Whose key; may be left out when there is only one organisation
+          --json                 Print JSON instead of a table
+          --kind <KIND>          What the key is for: `root` has no quota and no throttle [possible
+                                 values: prod, dev, root]
+          --expires <PERIOD>     For how long it is valid, such as 365d [default: until it is revoked]
+      -h, --help                 Print help
+    ");
+}
+
+#[test]
+fn the_help_of_key_list() {
+    assert_snapshot!(help(&["key", "list"]), @r"
+    List all keys: prefix and last four characters, never the key
+
+    Usage: magic-auth key list [OPTIONS]
+
+    Options:
+          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults when it
+                           is not there] [env: MAGIC_AUTH_CONFIG]
+          --json           Print JSON instead of a table
+      -h, --help           Print help
+    ");
+}
+
+#[test]
+fn the_help_of_key_revoke() {
+    assert_snapshot!(help(&["key", "revoke"]), @r"
+    Revoke a key for good; running servers refuse it when this returns
+
+    Usage: magic-auth key revoke [OPTIONS] <HINT>
+
+    Arguments:
+      <HINT>  Its last four characters, as `key list` shows them
+
+    Options:
+          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults when it
+                           is not there] [env: MAGIC_AUTH_CONFIG]
+          --json           Print JSON instead of a table
+      -h, --help           Print help
+    ");
+}
+
+#[test]
+fn the_help_of_customer() {
+    assert_snapshot!(help(&["customer"]), @r"
+    Show, ban, authorize and sign out customers
+
+    Usage: magic-auth customer [OPTIONS] <COMMAND>
+
+    Commands:
+      show         Show a customer with bans, sessions and the last attempts
+      ban          Ban a customer (E005) and end all sessions
+      unban        Lift a customer's ban
+      authorize    Mark a customer's e-mail address as authorized
+      deauthorize  Mark a customer's e-mail address as not authorized (E007)
+      sign-out     End all sessions of a customer
+      help         Print this message or the help of the given subcommand(s)
+
+    Options:
+          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults when it
+                           is not there] [env: MAGIC_AUTH_CONFIG]
+          --json           Print JSON instead of a table
+      -h, --help           Print help
+    ");
+}
+
+#[test]
+fn the_help_of_customer_show() {
+    assert_snapshot!(help(&["customer", "show"]), @r"
+    Show a customer with bans, sessions and the last attempts
+
+    Usage: magic-auth customer show [OPTIONS] <EMAIL|CUREFNO>
+
+    Arguments:
+      <EMAIL|CUREFNO>  The customer's e-mail address, in any spelling, or cuRefNo
+
+    Options:
+          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
+                                 when it is not there] [env: MAGIC_AUTH_CONFIG]
+          --organisation <NAME>  The customer's organisation; may be left out when there is only one
+          --json                 Print JSON instead of a table
+      -h, --help                 Print help
+    ");
+}
+
+#[test]
+fn the_help_of_customer_ban() {
+    assert_snapshot!(help(&["customer", "ban"]), @r#"
+    Ban a customer (E005) and end all sessions
+
+    Usage: magic-auth customer ban [OPTIONS] --reason <TEXT> <EMAIL|CUREFNO>
+
+    Arguments:
+      <EMAIL|CUREFNO>  The customer's e-mail address, in any spelling, or cuRefNo
+
+    Options:
+          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
+                                 when it is not there] [env: MAGIC_AUTH_CONFIG]
+          --organisation <NAME>  The customer's organisation; may be left out when there is only one
+          --json                 Print JSON instead of a table
+          --reason <TEXT>        Why; kept with the ban and shown to operators only
+          --for <PERIOD>         For how long, such as 7d [default: until it is lifted]
+          --keep-sessions        Let the sessions live; they show `"ban":true`
+      -h, --help                 Print help
+    "#);
+}
+
+#[test]
+fn the_help_of_customer_unban() {
+    assert_snapshot!(help(&["customer", "unban"]), @r"
+    Lift a customer's ban
+
+    Usage: magic-auth customer unban [OPTIONS] <EMAIL|CUREFNO>
+
+    Arguments:
+      <EMAIL|CUREFNO>  The customer's e-mail address, in any spelling, or cuRefNo
+
+    Options:
+          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
+                                 when it is not there] [env: MAGIC_AUTH_CONFIG]
+          --organisation <NAME>  The customer's organisation; may be left out when there is only one
+          --json                 Print JSON instead of a table
+      -h, --help                 Print help
+    ");
+}
+
+#[test]
+fn the_help_of_customer_authorize() {
+    assert_snapshot!(help(&["customer", "authorize"]), @r"
+    Mark a customer's e-mail address as authorized
+
+    Usage: magic-auth customer authorize [OPTIONS] <EMAIL|CUREFNO>
+
+    Arguments:
+      <EMAIL|CUREFNO>  The customer's e-mail address, in any spelling, or cuRefNo
+
+    Options:
+          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
+                                 when it is not there] [env: MAGIC_AUTH_CONFIG]
+          --organisation <NAME>  The customer's organisation; may be left out when there is only one
+          --json                 Print JSON instead of a table
+      -h, --help                 Print help
+    ");
+}
+
+#[test]
+fn the_help_of_customer_deauthorize() {
+    assert_snapshot!(help(&["customer", "deauthorize"]), @r"
+    Mark a customer's e-mail address as not authorized (E007)
+
+    Usage: magic-auth customer deauthorize [OPTIONS] <EMAIL|CUREFNO>
+
+    Arguments:
+      <EMAIL|CUREFNO>  The customer's e-mail address, in any spelling, or cuRefNo
+
+    Options:
+          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
+                                 when it is not there] [env: MAGIC_AUTH_CONFIG]
+          --organisation <NAME>  The customer's organisation; may be left out when there is only one
+          --json                 Print JSON instead of a table
+      -h, --help                 Print help
+    ");
+}
+
+#[test]
+fn the_help_of_customer_sign_out() {
+    assert_snapshot!(help(&["customer", "sign-out"]), @r"
+    End all sessions of a customer
+
+    Usage: magic-auth customer sign-out [OPTIONS] <EMAIL|CUREFNO>
+
+    Arguments:
+      <EMAIL|CUREFNO>  The customer's e-mail address, in any spelling, or cuRefNo
+
+    Options:
+          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
+                                 when it is not there] [env: MAGIC_AUTH_CONFIG]
+          --organisation <NAME>  The customer's organisation; may be left out when there is only one
+          --json                 Print JSON instead of a table
+      -h, --help                 Print help
+    ");
+}
+
+#[test]
+fn the_help_of_attempts() {
+    assert_snapshot!(help(&["attempts"]), @r"
+    List sign-in attempts, the newest first
+
+    Usage: magic-auth attempts [OPTIONS]
+
+    Options:
+          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
+                                 when it is not there] [env: MAGIC_AUTH_CONFIG]
+          --organisation <NAME>  Only of this organisation
+          --email <ADDRESS>      Only for this mailbox, in any spelling
+          --json                 Print JSON instead of a table
+          --ip <IP>              Only from this address
+          --outcome <OUTCOME>    Only with this outcome: OK or E001 to E007
+          --since <PERIOD>       Only of the last so long, such as 1h
+          --limit <NUMBER>       At most so many, the newest [default: 100]
+      -h, --help                 Print help
+    ");
+}

@@ -1,0 +1,228 @@
+//! `key create`, `key list`, `key revoke`
+
+use std::time::Duration;
+
+use insta::assert_snapshot;
+use serde_json::Value;
+
+use super::{cli, error, folder_with, without_times};
+use crate::app::{SHOP, SHOP_DEV, SHOP_ROOT, TestApp, spawn_app, start_app, write_config};
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// Makes a key of `shop` and gives it.
+fn create(app: &TestApp, kind: &str, more: &[&str]) -> String {
+    let printed = app.cli_ok(&[&["key", "create", "--organisation", "shop", "--kind", kind], more].concat());
+    let key = printed.strip_suffix('\n').unwrap();
+    assert!(key.len() == 32 && key[4..].bytes().all(|byte| byte.is_ascii_alphanumeric()), "{key}");
+    key.to_owned()
+}
+
+#[test]
+fn a_new_key_works_at_the_very_next_request() {
+    let app = spawn_app();
+    for (kind, prefix) in [("prod", "PROD"), ("dev", "DEV_"), ("root", "ROOT")] {
+        let key = create(&app, kind, &[]);
+        assert!(key.starts_with(prefix), "{key}");
+        assert_eq!(app.client(&key).ping().status, 200);
+    }
+}
+
+#[test]
+fn a_new_key_belongs_to_its_organisation() {
+    let app = spawn_app();
+    let identity = app.shop().identity("jan@barasek.com");
+    assert!(app.client(&create(&app, "prod", &[])).is_logged_in(&identity));
+    let rivals = app.cli_ok(&["key", "create", "--organisation", "rival", "--kind", "prod"]);
+    assert!(!app.client(rivals.trim()).is_logged_in(&identity));
+}
+
+#[test]
+fn a_key_expires_when_it_was_told_to() {
+    let app = spawn_app();
+    let key = create(&app, "prod", &["--expires", "365d"]);
+    app.advance(DAY * 364);
+    assert_eq!(app.client(&key).ping().status, 200);
+    app.advance(DAY);
+    assert_eq!(app.client(&key).ping().outcome(), (401, "PUBLIC_API_KEY_DOES_NOT_EXIST".to_owned()));
+}
+
+#[test]
+fn create_can_speak_json() {
+    let app = spawn_app();
+    let create = |more: &[&str]| {
+        let arguments = [&["key", "create", "--organisation", "shop", "--kind", "dev", "--json"], more].concat();
+        let printed = app.cli_ok(&arguments);
+        let json: Value = serde_json::from_str(&printed).unwrap();
+        without_times(&printed).replace(json["apiKey"].as_str().unwrap(), "KEY")
+    };
+    assert_snapshot!(create(&[]), @r#"
+    {
+      "apiKey": "KEY",
+      "expiresAt": null
+    }
+    "#);
+    assert_snapshot!(create(&["--expires", "1h"]), @r#"
+    {
+      "apiKey": "KEY",
+      "expiresAt": "0000-00-00T00:00:00.000Z"
+    }
+    "#);
+}
+
+#[test]
+fn the_first_key_can_be_made_before_the_server_was_ever_started() {
+    let folder = tempfile::tempdir().unwrap();
+    write_config(&folder, "");
+    let output = cli(&folder, &["key", "create", "--organisation", "shop", "--kind", "prod"]);
+    assert!(output.status.success(), "{output:?}");
+    let key = String::from_utf8(output.stdout).unwrap();
+    let app = start_app(folder);
+    app.client(key.trim()).identity("jan@barasek.com");
+}
+
+#[test]
+fn the_organisation_may_be_left_out_when_there_is_only_one() {
+    let folder = folder_with("[[organisation]]\nname = \"shop\"\n");
+    let output = cli(&folder, &["key", "create", "--kind", "prod"]);
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn create_needs_an_organisation_that_is_known() {
+    let app = spawn_app();
+    let create = ["key", "create", "--kind", "prod"];
+    assert_snapshot!(error(&app.folder, &create), @"magic-auth: say which organisation with --organisation: rival, shop");
+    assert_snapshot!(error(&app.folder, &[&create[..], &["--organisation", "shopp"]].concat()), @r#"magic-auth: there is no organisation "shopp", only: rival, shop"#);
+    assert_snapshot!(error(&folder_with(""), &create), @"magic-auth: there is no organisation yet: add an [[organisation]] to the configuration and start the server");
+    assert_eq!(app.count("SELECT count(*) FROM api_keys WHERE source = 'cli'"), 0);
+}
+
+/// The list, with the last characters of `key` left out.
+fn list(app: &TestApp, key: &str, more: &[&str]) -> String {
+    without_times(&app.cli_ok(&[&["key", "list"], more].concat())).replace(&key[28..], "HINT")
+}
+
+#[test]
+fn the_list_shows_every_key_with_its_state_and_none_in_full() {
+    let app = spawn_app();
+    let key = create(&app, "prod", &["--expires", "1h"]);
+    app.cli_ok(&["key", "revoke", "DEV_0000"]);
+    assert_snapshot!(list(&app, &key, &[]), @r"
+    organisation  key        source  state    created                   expires                   revoked
+    shop          PROD…0000  config  active   0000-00-00T00:00:00.000Z  -                         -
+    shop          DEV_…0000  cli     revoked  0000-00-00T00:00:00.000Z  -                         0000-00-00T00:00:00.000Z
+    shop          ROOT…0000  config  active   0000-00-00T00:00:00.000Z  -                         -
+    rival         PROD…0000  config  active   0000-00-00T00:00:00.000Z  -                         -
+    shop          PROD…HINT  cli     active   0000-00-00T00:00:00.000Z  0000-00-00T00:00:00.000Z  -
+    ");
+    app.database().execute("UPDATE api_keys SET expires_at = 1 WHERE expires_at > 0", []).unwrap();
+    assert_snapshot!(list(&app, &key, &["--json"]), @r#"
+    [
+      {
+        "organisation": "shop",
+        "key": "PROD…0000",
+        "hint": "0000",
+        "source": "config",
+        "state": "active",
+        "createdAt": "0000-00-00T00:00:00.000Z",
+        "expiresAt": null,
+        "revokedAt": null
+      },
+      {
+        "organisation": "shop",
+        "key": "DEV_…0000",
+        "hint": "0000",
+        "source": "cli",
+        "state": "revoked",
+        "createdAt": "0000-00-00T00:00:00.000Z",
+        "expiresAt": null,
+        "revokedAt": "0000-00-00T00:00:00.000Z"
+      },
+      {
+        "organisation": "shop",
+        "key": "ROOT…0000",
+        "hint": "0000",
+        "source": "config",
+        "state": "active",
+        "createdAt": "0000-00-00T00:00:00.000Z",
+        "expiresAt": null,
+        "revokedAt": null
+      },
+      {
+        "organisation": "rival",
+        "key": "PROD…0000",
+        "hint": "0000",
+        "source": "config",
+        "state": "active",
+        "createdAt": "0000-00-00T00:00:00.000Z",
+        "expiresAt": null,
+        "revokedAt": null
+      },
+      {
+        "organisation": "shop",
+        "key": "PROD…HINT",
+        "hint": "HINT",
+        "source": "cli",
+        "state": "expired",
+        "createdAt": "0000-00-00T00:00:00.000Z",
+        "expiresAt": "0000-00-00T00:00:00.000Z",
+        "revokedAt": null
+      }
+    ]
+    "#);
+}
+
+#[test]
+fn the_list_of_no_keys_says_how_to_make_one() {
+    let folder = folder_with("[[organisation]]\nname = \"shop\"\n");
+    let app = start_app(folder);
+    assert_snapshot!(app.cli_ok(&["key", "list"]), @"There are no keys yet: make one with magic-auth key create.");
+    assert_snapshot!(app.cli_ok(&["key", "list", "--json"]), @"[]");
+}
+
+#[test]
+fn a_revoked_key_is_refused_at_the_very_next_request() {
+    let app = spawn_app();
+    let key = create(&app, "prod", &[]);
+    assert_eq!(app.client(&key).ping().status, 200);
+    let hint = &key[28..];
+    assert_eq!(app.cli_ok(&["key", "revoke", hint]), format!("Revoked PROD…{hint} of shop.\n"));
+    assert_eq!(app.client(&key).ping().outcome(), (401, "PUBLIC_API_KEY_DOES_NOT_EXIST".to_owned()));
+    assert_eq!(app.shop().ping().status, 200);
+}
+
+#[test]
+fn prefix_and_hint_together_name_a_key() {
+    let app = spawn_app();
+    assert_snapshot!(app.cli_ok(&["key", "revoke", "DEV_0000"]), @"Revoked DEV_…0000 of shop.");
+    assert_snapshot!(app.cli_ok(&["key", "revoke", "ROOT…0000"]), @"Revoked ROOT…0000 of shop.");
+    let status = |key| app.client(key).ping().status;
+    assert_eq!((status(SHOP), status(SHOP_DEV), status(SHOP_ROOT)), (200, 401, 401));
+}
+
+#[test]
+fn a_key_of_the_configuration_stays_revoked_after_a_restart() {
+    let app = spawn_app();
+    app.cli_ok(&["key", "revoke", "ROOT0000"]);
+    let app = app.restart();
+    assert_eq!(app.client(SHOP_ROOT).ping().status, 401);
+    assert_eq!(app.shop().ping().status, 200);
+}
+
+#[test]
+fn a_hint_that_names_no_key_in_force_is_an_error() {
+    let app = spawn_app();
+    assert_snapshot!(error(&app.folder, &["key", "revoke", "zzzz"]), @"magic-auth: there is no such key in force: see magic-auth key list");
+    app.cli_ok(&["key", "revoke", "DEV_0000"]);
+    assert_snapshot!(error(&app.folder, &["key", "revoke", "DEV_0000"]), @"magic-auth: there is no such key in force: see magic-auth key list");
+    // Whoever pastes a whole key by mistake does not find it repeated.
+    assert_snapshot!(error(&app.folder, &["key", "revoke", SHOP]), @"magic-auth: there is no such key in force: see magic-auth key list");
+}
+
+#[test]
+fn a_hint_that_names_several_keys_revokes_none() {
+    let app = spawn_app();
+    assert_snapshot!(error(&app.folder, &["key", "revoke", "0000"]), @"magic-auth: several keys end so, say the prefix too: PROD…0000 of shop, DEV_…0000 of shop, ROOT…0000 of shop, PROD…0000 of rival");
+    assert_eq!(app.count("SELECT count(*) FROM api_keys WHERE revoked_at > 0"), 0);
+}

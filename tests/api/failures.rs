@@ -1,0 +1,297 @@
+//! What callers get while the database cannot be used, and that all is well again once it can.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::Command;
+
+use crate::app::{Client, Reply, SHOP_ROOT, TestApp, spawn_app};
+use crate::process::{TestProcess, eventually, exchange, sign_in_bytes, spawn_process};
+
+const JAN: &str = "jan@barasek.com";
+const EVA: &str = "eva@barasek.com";
+
+fn assert_login_failed(reply: &Reply) {
+    assert_eq!(reply.status, 200);
+    assert_eq!(reply.text, r#"{"success":false,"errorCode":"E001","message":"Customer login failed."}"#);
+}
+
+fn assert_internal_error(reply: &Reply) {
+    assert_eq!(reply.status, 500);
+    assert_eq!(
+        reply.text,
+        r#"{"success":false,"errorCode":"INTERNAL_ERROR","message":"The service failed. Try again later."}"#
+    );
+}
+
+/// Makes every insert of a session fail.
+const BREAK_SESSIONS: &str =
+    "CREATE TRIGGER broken BEFORE INSERT ON sessions BEGIN SELECT RAISE(ABORT, 'the table is broken'); END";
+const MEND_SESSIONS: &str = "DROP TRIGGER broken";
+
+fn change(app: &TestApp, sql: &str) {
+    app.database().execute_batch(sql).unwrap();
+}
+
+#[test]
+fn a_sign_in_that_the_database_fails_is_e001_and_leaves_nothing_half_written() {
+    let app = spawn_app();
+    change(&app, BREAK_SESSIONS);
+    assert_login_failed(&app.shop().sign_in(JAN));
+    assert_eq!(app.count("SELECT count(*) FROM customers"), 0);
+    assert_eq!(app.count("SELECT count(*) FROM sessions"), 0);
+}
+
+#[test]
+fn sign_in_works_again_as_soon_as_the_cause_is_gone() {
+    let app = spawn_app();
+    let earlier = app.shop().identity(JAN);
+    change(&app, BREAK_SESSIONS);
+    assert_login_failed(&app.shop().sign_in(JAN));
+    assert!(app.shop().is_logged_in(&earlier));
+    change(&app, MEND_SESSIONS);
+    let later = app.shop().identity(JAN);
+    assert!(app.shop().is_logged_in(&later));
+}
+
+#[test]
+fn a_failed_sign_in_is_recorded_as_soon_as_it_can_be() {
+    let app = spawn_app();
+    change(&app, BREAK_SESSIONS);
+    change(&app, "CREATE TRIGGER full BEFORE INSERT ON login_attempts BEGIN SELECT RAISE(ABORT, 'full'); END");
+    assert_login_failed(&app.shop().sign_in(JAN));
+    assert_login_failed(&app.shop().sign_in(JAN));
+    assert_eq!(app.count("SELECT count(*) FROM login_attempts"), 0);
+    change(&app, "DROP TRIGGER full");
+    let recorded =
+        "SELECT coalesce(sum(count), 0) FROM login_attempts WHERE outcome = 'E001' AND email = 'jan@barasek.com'";
+    eventually(|| app.count(recorded) == 2);
+}
+
+#[test]
+fn refusals_are_recorded_or_e001_too() {
+    let app = spawn_app();
+    change(&app, "ALTER TABLE login_attempts RENAME TO away");
+    assert_login_failed(&app.shop().sign_in("no address"));
+    change(&app, "ALTER TABLE away RENAME TO login_attempts");
+    assert_eq!(app.shop().sign_in("no address").code(), "E004");
+}
+
+#[test]
+fn a_sign_in_that_fails_does_not_take_others_with_it() {
+    let app = spawn_app();
+    change(
+        &app,
+        "CREATE TRIGGER broken BEFORE INSERT ON customers WHEN new.email = 'jan@barasek.com'
+        BEGIN SELECT RAISE(ABORT, 'not Jan'); END",
+    );
+    let threads: Vec<_> = (0..16)
+        .map(|number| {
+            let root = app.client(SHOP_ROOT);
+            std::thread::spawn(move || root.sign_in(if number % 2 == 0 { JAN } else { EVA }).code())
+        })
+        .collect();
+    let codes: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+    for pair in codes.chunks(2) {
+        assert_eq!(pair, ["E001", ""]);
+    }
+}
+
+#[test]
+fn a_database_that_another_program_holds_is_e001_after_a_while_and_works_again_at_once() {
+    let app = spawn_app();
+    let earlier = app.shop().identity(JAN);
+    let other = app.database();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let waiting = {
+        let shop = app.shop();
+        std::thread::spawn(move || shop.sign_in(JAN))
+    };
+    // Who only reads does not wait.
+    assert!(app.shop().is_logged_in(&earlier));
+    assert_login_failed(&waiting.join().unwrap());
+    other.execute_batch("ROLLBACK").unwrap();
+    app.shop().identity(JAN);
+    assert_eq!(app.count("SELECT count(*) FROM sessions"), 2);
+    eventually(|| app.count("SELECT count(*) FROM login_attempts WHERE outcome = 'E001'") == 1);
+}
+
+#[test]
+fn a_database_that_another_program_holds_for_a_moment_only_delays() {
+    let app = spawn_app();
+    let other = app.database();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let waiting = {
+        let shop = app.shop();
+        std::thread::spawn(move || shop.sign_in(JAN).code())
+    };
+    app.shop().ping();
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(waiting.join().unwrap(), "");
+}
+
+#[test]
+fn account_info_and_logout_are_an_internal_error_while_the_sessions_cannot_be_read() {
+    let app = spawn_app();
+    let identity = app.shop().identity(JAN);
+    change(&app, "ALTER TABLE sessions RENAME TO away");
+    assert_internal_error(&app.shop().account_info(&identity));
+    assert_internal_error(&app.shop().logout(&identity));
+    change(&app, "ALTER TABLE away RENAME TO sessions");
+    assert!(app.shop().is_logged_in(&identity));
+}
+
+#[test]
+fn a_logout_that_cannot_be_written_is_an_internal_error_and_no_logout() {
+    let app = spawn_app();
+    let identity = app.shop().identity(JAN);
+    change(&app, "CREATE TRIGGER broken BEFORE UPDATE ON sessions BEGIN SELECT RAISE(ABORT, 'broken'); END");
+    assert_internal_error(&app.shop().logout(&identity));
+    assert!(app.shop().is_logged_in(&identity));
+    change(&app, MEND_SESSIONS);
+    assert_eq!(app.shop().logout(&identity).text, r#"{"success":true}"#);
+    assert!(!app.shop().is_logged_in(&identity));
+}
+
+#[test]
+fn the_last_known_keys_count_while_the_keys_cannot_be_read() {
+    let app = spawn_app();
+    change(&app, "ALTER TABLE api_keys RENAME TO away");
+    app.advance(std::time::Duration::from_mins(1));
+    assert_eq!(app.shop().ping().status, 200);
+    assert_eq!(app.client("PRODnobody0000000000000000000000").ping().status, 401);
+}
+
+/// The lines of the log with this request's id, once the request's own is among them.
+fn lines_about(process: &TestProcess, id: &str) -> Vec<String> {
+    let id = format!("request_id={id}");
+    let lines = || process.log().lines().filter(|line| line.contains(&id)).map(str::to_owned).collect::<Vec<_>>();
+    eventually(|| lines().iter().any(|line| line.contains("answered")));
+    lines()
+}
+
+#[test]
+fn the_log_tells_the_cause_of_a_failed_sign_in_by_the_id_of_its_request() {
+    let process = spawn_process("");
+    process.database().execute_batch(BREAK_SESSIONS).unwrap();
+    let reply = process.shop().sign_in(JAN);
+    assert_login_failed(&reply);
+    let [cause, answered] = &lines_about(&process, reply.header("x-request-id"))[..] else { panic!() };
+    assert!(cause.contains("ERROR a sign-in failed: database error: the table is broken"), "{cause}");
+    assert!(answered.contains("status=200 code=E001"), "{answered}");
+}
+
+#[test]
+fn the_log_tells_the_cause_of_an_internal_error_by_the_id_of_its_request() {
+    let process = spawn_process("");
+    let identity = process.shop().identity(JAN);
+    process.database().execute_batch("ALTER TABLE sessions RENAME TO away").unwrap();
+    for reply in [process.shop().account_info(&identity), process.shop().logout(&identity)] {
+        assert_internal_error(&reply);
+        let [cause, answered] = &lines_about(&process, reply.header("x-request-id"))[..] else { panic!() };
+        assert!(cause.contains("ERROR a request failed: database error: no such table: sessions"), "{cause}");
+        assert!(answered.contains("status=500 code=INTERNAL_ERROR"), "{answered}");
+    }
+}
+
+/// Sets a limit of a process, such as `--fsize=0:`. Says whether the system has the tool for it.
+fn limit(process_id: u32, limit: &str) -> bool {
+    let run = Command::new("prlimit").arg("--pid").arg(process_id.to_string()).arg(limit).status();
+    run.is_ok_and(|status| status.success())
+}
+
+#[expect(clippy::print_stderr, reason = "whoever runs the tests is told what was not tested")]
+fn skip(test: &str) {
+    eprintln!("SKIPPED {test}: no prlimit (util-linux) here");
+}
+
+#[test]
+fn a_full_disk_is_e001_reads_go_on_and_nothing_is_lost_once_there_is_room() {
+    let process = spawn_process("");
+    let root = Client::new(process.address, SHOP_ROOT);
+    let earlier = root.identity(JAN);
+    // Some pages of the next transaction still find room, but not all.
+    let wal = std::fs::metadata(process.folder.path().join("magic-auth.db-wal")).unwrap().len();
+    for size in [wal + 10_000, 1] {
+        if !limit(process.child.id(), &format!("--fsize={size}:")) {
+            return skip("a full disk");
+        }
+        for number in 0..3 {
+            assert_login_failed(&root.sign_in(&format!("new{number}@barasek.com")));
+        }
+        assert!(root.is_logged_in(&earlier));
+    }
+    assert!(limit(process.child.id(), "--fsize=unlimited:"));
+    let later = root.identity(EVA);
+    assert!(root.is_logged_in(&earlier) && root.is_logged_in(&later));
+    let database = process.database();
+    let number = |sql: &str| database.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(number("SELECT count(*) FROM customers"), 2);
+    let failed = "SELECT coalesce(sum(count), 0) FROM login_attempts WHERE outcome = 'E001'";
+    eventually(|| number(failed) == 6);
+    let intact = database.query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0)).unwrap();
+    assert_eq!(intact, "ok");
+    // What was written after the disk was full outlives the process.
+    let process = process.kill_and_restart();
+    let root = Client::new(process.address, SHOP_ROOT);
+    assert!(root.is_logged_in(&earlier) && root.is_logged_in(&later));
+}
+
+/// More than the writer's queue and its batch hold.
+const FLOOD: usize = 1_200;
+
+/// Waiting for as many refusals makes sure that the queue is full and all requests have come.
+const REFUSALS: usize = FLOOD - 1_024 - 64;
+
+#[test]
+fn a_full_queue_is_503_at_once_and_everything_in_it_is_answered() {
+    // Both ends of all connections are in this process.
+    if !limit(std::process::id(), "--nofile=4096:") {
+        return skip("a full queue");
+    }
+    let app = spawn_app();
+    let mut streams: Vec<TcpStream> = (0..FLOOD).map(|number| connect(&app, number)).collect();
+    let other = app.database();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    for (number, stream) in streams.iter_mut().enumerate() {
+        stream.write_all(&sign_in_bytes(SHOP_ROOT, &format!("flood{number}@barasek.com"))).unwrap();
+    }
+    eventually(|| streams.iter().filter(|stream| has_answer(stream)).count() >= REFUSALS);
+    other.execute_batch("ROLLBACK").unwrap();
+
+    let answers: Vec<String> = streams.iter_mut().map(read_answer).collect();
+    let (signed_in, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.contains("identityId"));
+    for answer in &refused {
+        assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("\r\nretry-after: 1\r\n"), "{answer}");
+        assert!(answer.contains(r#"{"success":false,"errorCode":"SERVICE_OVERLOADED","message":""#), "{answer}");
+    }
+    assert!(signed_in.len() >= 1_024, "{}", signed_in.len());
+    assert_eq!(app.count("SELECT count(*) FROM sessions"), i64::try_from(signed_in.len()).unwrap());
+    app.shop().identity(JAN);
+}
+
+/// One of many connections. Between them, an answer shows that the server has taken those before:
+/// too many that wait to be taken are told to come again in a second.
+fn connect(app: &TestApp, number: usize) -> TcpStream {
+    if number.is_multiple_of(100) {
+        assert!(!exchange(app.address, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").is_empty());
+    }
+    TcpStream::connect(app.address).unwrap()
+}
+
+fn has_answer(stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    match stream.peek(&mut [0]) {
+        Ok(length) => length > 0,
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::WouldBlock);
+            false
+        }
+    }
+}
+
+fn read_answer(stream: &mut TcpStream) -> String {
+    stream.set_nonblocking(false).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}

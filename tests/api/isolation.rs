@@ -1,0 +1,100 @@
+//! Two organisations share a server and nothing else.
+
+use serde_json::json;
+
+use crate::app::{Client, RIVAL, TestApp, spawn_app, spawn_app_with};
+
+/// A server where both organisations know the same address, with each one's client and identity.
+fn two_shops(app: &TestApp) -> [(Client, String); 2] {
+    let sign_in = |client: Client, name| {
+        let body = json!({"email": "jan@barasek.com", "firstName": name});
+        let identity = client.magic_auth(&body).identity();
+        (client, identity)
+    };
+    [sign_in(app.shop(), "Shop"), sign_in(app.client(RIVAL), "Rival")]
+}
+
+#[test]
+fn the_same_address_is_a_customer_of_each() {
+    let app = spawn_app();
+    let accounts = two_shops(&app).map(|(client, identity)| client.account_info(&identity).json());
+    assert_eq!((&accounts[0]["firstName"], &accounts[1]["firstName"]), (&json!("Shop"), &json!("Rival")));
+    assert_ne!(accounts[0]["cuRefNo"], accounts[1]["cuRefNo"]);
+    assert_eq!(app.count("SELECT count(*) FROM customers"), 2);
+}
+
+#[test]
+fn the_identity_of_one_is_unknown_to_the_other() {
+    let app = spawn_app();
+    let [(shop, in_shop), (rival, in_rival)] = two_shops(&app);
+    for path in ["/api/v1/customer/get-account-info", "/contact/v1/get-account-info"] {
+        for (client, identity) in [(&shop, &in_rival), (&rival, &in_shop)] {
+            let reply = client.get(&format!("{path}?identityId={identity}"));
+            assert_eq!((reply.status, reply.text.as_str()), (200, r#"{"loggedIn":false}"#));
+        }
+    }
+}
+
+#[test]
+fn a_logout_by_one_ends_nothing_of_the_other() {
+    let app = spawn_app();
+    let [(shop, in_shop), (rival, in_rival)] = two_shops(&app);
+    for reply in [rival.logout(&in_shop), shop.logout(&in_rival)] {
+        assert_eq!((reply.status, reply.text.as_str()), (200, r#"{"success":true}"#));
+    }
+    assert!(shop.is_logged_in(&in_shop) && rival.is_logged_in(&in_rival));
+}
+
+#[test]
+fn a_question_by_one_does_not_keep_a_session_of_the_other_awake() {
+    let app = spawn_app_with("[session]\nidle_timeout = \"1h\"");
+    let [(shop, in_shop), (rival, _)] = two_shops(&app);
+    let hour = std::time::Duration::from_hours(1);
+    app.advance(hour / 2);
+    rival.account_info(&in_shop);
+    app.advance(hour / 2);
+    assert!(!shop.is_logged_in(&in_shop));
+}
+
+#[test]
+fn what_the_operator_does_to_a_customer_of_one_does_not_touch_the_other() {
+    let app = spawn_app();
+    let [(shop, _), (rival, in_rival)] = two_shops(&app);
+    app.operator(&["deauthorize", "jan@barasek.com"]);
+    app.operator(&["sign-out", "jan@barasek.com"]);
+    let codes = || [&shop, &rival].map(|client| client.sign_in("jan@barasek.com").code());
+    assert_eq!(codes(), ["E007", ""]);
+    app.operator(&["ban", "jan@barasek.com", "--reason", "fraud"]);
+    assert_eq!(codes(), ["E005", ""]);
+    assert_eq!(rival.account_info(&in_rival).json()["ban"], false);
+}
+
+#[test]
+fn a_guest_of_one_is_unknown_to_the_other() {
+    let app = spawn_app_with("[sign_in]\nunknown_email = \"refuse\"\nguest = \"refuse\"");
+    app.insert_guest("jan@barasek.com", true);
+    assert_eq!(app.shop().sign_in("jan@barasek.com").code(), "E003");
+    assert_eq!(app.client(RIVAL).sign_in("jan@barasek.com").code(), "E002");
+}
+
+#[test]
+fn attempts_at_one_do_not_count_at_the_other() {
+    let app = spawn_app_with("[throttle]\nemail.burst = 2\nip.burst = 2");
+    let attempt =
+        |client: &Client, email| client.magic_auth(&json!({"email": email, "customerRealIp": "192.0.2.1"})).code();
+    let (shop, rival) = (app.shop(), app.client(RIVAL));
+    assert_eq!([(); 3].map(|()| attempt(&shop, "jan@barasek.com")), ["", "", "E006"]);
+    assert_eq!([(); 3].map(|()| attempt(&rival, "jan@barasek.com")), ["", "", "E006"]);
+}
+
+#[test]
+fn a_key_in_a_later_channel_opens_nothing() {
+    let app = spawn_app();
+    let [_, (_, in_rival)] = two_shops(&app);
+    let path = format!("/api/v1/customer/get-account-info?identityId={in_rival}");
+    let reply = app.shop().get_with(&path, &[("authorization", &format!("Bearer {RIVAL}"))]);
+    assert_eq!(reply.text, r#"{"loggedIn":false}"#);
+    app.shop().magic_auth(&json!({"email": "petr@barasek.com", "apiKey": RIVAL})).identity();
+    let of_rival = "(SELECT id FROM organisations WHERE name = 'rival')";
+    assert_eq!(app.count(&format!("SELECT count(*) FROM customers WHERE organisation_id = {of_rival}")), 1);
+}

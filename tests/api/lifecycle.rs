@@ -1,0 +1,373 @@
+//! The life of the process: its start, its end, its sudden death, and what of its data outlives it.
+
+use std::cell::RefCell;
+use std::io::Read as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::app::{Client, SHOP, SHOP_ROOT, cli, write_config};
+use crate::process::{
+    TestProcess, eventually, exchange, serve_command, sign_in_bytes, spawn_process, start_process,
+    start_process_logging,
+};
+
+const JAN: &str = "jan@barasek.com";
+
+/// The shipped configuration, but for a free port.
+fn demo_config() -> String {
+    include_str!("../../config.toml").replace("127.0.0.1:8080", "127.0.0.1:0")
+}
+
+fn folder_with(config: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("config.toml"), config).unwrap();
+    folder
+}
+
+/// The error of a server that does not start: exit code 1 and one line.
+fn start_error(folder: &TempDir) -> String {
+    let child = RefCell::new(serve_command(folder).env("RUST_LOG", "off").spawn().unwrap());
+    eventually(|| child.borrow_mut().try_wait().unwrap().is_some());
+    let mut child = child.into_inner();
+    let mut text = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+    assert_eq!((child.wait().unwrap().code(), text.lines().count()), (Some(1), 1), "{text}");
+    text.trim_end().to_owned()
+}
+
+#[test]
+fn the_curl_of_the_welcome_signs_in() {
+    let process = start_process(folder_with(&demo_config()));
+    eventually(|| process.output().contains("-d '"));
+    let welcome = process.output();
+    let command = welcome.split_once("try it:").unwrap().1;
+    let words = shell_words(command);
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    let ["curl", "-X", "POST", url, "-H", header, "-d", body] = words[..] else { panic!("{words:?}") };
+    let path = url.strip_prefix(&format!("http://{}", process.address)).unwrap();
+    let header = header.split_once(": ").unwrap();
+    Client::new(process.address, "").post_with(path, &[header], body.as_bytes()).identity();
+}
+
+/// The words of a shell command that needs no more than quotes and a continued line.
+fn shell_words(command: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    for character in command.replace("\\\n", " ").chars() {
+        match (quote, character) {
+            (Some(end), _) if character == end => quote = None,
+            (None, '"' | '\'') => {
+                quote = Some(character);
+                word.get_or_insert_default();
+            }
+            (None, ' ' | '\n') => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(character),
+        }
+    }
+    assert_eq!(quote, None, "{command}");
+    words.extend(word);
+    words
+}
+
+#[test]
+fn the_welcome_never_shows_a_key_that_is_not_published() {
+    let process = spawn_process("");
+    eventually(|| process.output().contains("-d '"));
+    assert!(process.output().contains("apiKey=YOUR_API_KEY"), "{}", process.output());
+}
+
+/// Sign-ins without a pause, from several threads, until the server takes no more.
+struct Load {
+    answered: Arc<AtomicUsize>,
+    threads: Vec<JoinHandle<Vec<(String, String)>>>,
+}
+
+impl Load {
+    const THREADS: usize = 8;
+    const MAILBOXES: usize = 5;
+
+    fn on(address: SocketAddr) -> Self {
+        let answered = Arc::new(AtomicUsize::new(0));
+        let thread = |thread: usize| {
+            let answered = answered.clone();
+            std::thread::spawn(move || {
+                let addresses = (0..).map(|number| format!("load{}+{thread}@gmail.com", number % Self::MAILBOXES));
+                let answers = addresses.map_while(|email| {
+                    let answer = exchange(address, &sign_in_bytes(SHOP_ROOT, &email));
+                    answered.fetch_add(1, Ordering::SeqCst);
+                    (!answer.is_empty()).then_some((email, answer))
+                });
+                answers.collect()
+            })
+        };
+        let threads = (0..Self::THREADS).map(thread).collect();
+        Self { answered, threads }
+    }
+
+    /// Waits until the load is well under way.
+    fn wait_until_busy(&self) {
+        eventually(|| self.answered.load(Ordering::SeqCst) > 10 * Self::THREADS);
+    }
+
+    /// The answers, once the server has ended.
+    fn answers(self) -> Vec<(String, String)> {
+        self.threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    }
+}
+
+/// The body of an answer that came as a whole.
+fn whole_body(answer: &str) -> Option<Value> {
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "))?;
+    (length.parse() == Ok(body.len())).then(|| serde_json::from_str(body).unwrap())
+}
+
+fn identities(answers: &[(String, String)]) -> Vec<(String, String)> {
+    let identity = |(email, answer): &(String, String)| {
+        Some((email.clone(), whole_body(answer)?["identityId"].as_str()?.to_owned()))
+    };
+    answers.iter().filter_map(identity).collect()
+}
+
+/// Every identity that was handed out is that of its mailbox, and the database is in order.
+fn assert_nothing_lost(process: &TestProcess, identities: &[(String, String)]) {
+    assert!(identities.len() > 10 * Load::THREADS, "{}", identities.len());
+    let root = Client::new(process.address, SHOP_ROOT);
+    for (email, identity) in identities {
+        let account = root.account_info(identity).json();
+        let owner = account["email"].as_str().unwrap_or_else(|| panic!("{email} has lost {identity}"));
+        assert_eq!(owner.split('+').next(), email.split('+').next());
+    }
+    let database = process.database();
+    let text = |sql: &str| database.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap();
+    assert_eq!(text("PRAGMA integrity_check"), "ok");
+    assert!(!database.prepare("PRAGMA foreign_key_check").unwrap().exists([]).unwrap());
+    let number = |sql: &str| database.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    let number = |sql: &str| usize::try_from(number(sql)).unwrap();
+    assert_eq!(number("SELECT count(*) FROM customers"), Load::MAILBOXES);
+    assert!(number("SELECT count(*) FROM sessions") >= identities.len());
+    let attempts = "SELECT count(*) FROM login_attempts WHERE outcome = 'OK'";
+    assert_eq!(number(attempts), number("SELECT count(*) FROM sessions"));
+}
+
+fn assert_finishes_what_is_under_way(signal: &str) {
+    let mut process = spawn_process("");
+    let load = Load::on(process.address);
+    load.wait_until_busy();
+    process.signal(signal);
+    assert_eq!(process.wait().code(), Some(0), "{}", process.log());
+    let answers = load.answers();
+    let identities = identities(&answers);
+    assert_eq!(identities.len(), answers.len(), "an answer is whole or there is none");
+    assert_nothing_lost(&process.start_again(), &identities);
+}
+
+#[test]
+fn sigterm_finishes_what_is_under_way_and_loses_nothing() {
+    assert_finishes_what_is_under_way("TERM");
+}
+
+#[test]
+fn ctrl_c_finishes_what_is_under_way_and_loses_nothing() {
+    assert_finishes_what_is_under_way("INT");
+}
+
+#[test]
+fn an_idle_connection_does_not_hold_up_the_end() {
+    let mut process = spawn_process("");
+    process.shop().ping();
+    let _idle = std::net::TcpStream::connect(process.address).unwrap();
+    process.signal("TERM");
+    assert_eq!(process.wait().code(), Some(0));
+}
+
+#[test]
+fn attempts_that_the_throttle_refused_are_recorded_at_the_end() {
+    let mut process = spawn_process("[throttle.email]\nburst = 1");
+    process.shop().identity(JAN);
+    for _ in 0..3 {
+        assert_eq!(process.shop().sign_in(JAN).code(), "E006");
+    }
+    process.signal("TERM");
+    process.wait();
+    let sql = "SELECT sum(count) FROM login_attempts WHERE outcome = 'E006'";
+    assert_eq!(process.database().query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap(), 3);
+}
+
+#[test]
+fn sudden_death_loses_no_identity_that_was_answered() {
+    let process = spawn_process("");
+    let load = Load::on(process.address);
+    load.wait_until_busy();
+    let process = process.kill_and_restart();
+    assert_nothing_lost(&process, &identities(&load.answers()));
+}
+
+#[test]
+fn a_logout_survives_sudden_death() {
+    let process = spawn_process("");
+    let (ended, living) = (process.shop().identity(JAN), process.shop().identity(JAN));
+    process.shop().logout(&ended);
+    let process = process.kill_and_restart();
+    assert!(!process.shop().is_logged_in(&ended));
+    assert!(process.shop().is_logged_in(&living));
+}
+
+#[test]
+fn a_ban_survives_sudden_death() {
+    let process = spawn_process("");
+    let identity = process.shop().identity(JAN);
+    let ban = ["customer", "ban", "--organisation", "shop", JAN, "--reason", "fraud"];
+    assert!(cli(&process.folder, &ban).status.success());
+    let process = process.kill_and_restart();
+    assert_eq!(process.shop().sign_in(JAN).code(), "E005");
+    assert!(!process.shop().is_logged_in(&identity));
+}
+
+#[test]
+fn the_revocation_of_a_key_survives_sudden_death() {
+    let process = spawn_process("");
+    assert!(cli(&process.folder, &["key", "revoke", "ROOT0000"]).status.success());
+    let process = process.kill_and_restart();
+    assert_eq!(Client::new(process.address, SHOP_ROOT).ping().status, 401);
+    assert_eq!(process.shop().ping().status, 200);
+}
+
+#[test]
+fn the_throttle_remembers_across_sudden_death() {
+    let process = spawn_process("[throttle.email]\nburst = 2");
+    process.shop().identity(JAN);
+    process.shop().identity(JAN);
+    let process = process.kill_and_restart();
+    assert_eq!(process.shop().sign_in(JAN).code(), "E006");
+}
+
+#[test]
+fn a_second_server_on_the_same_database_is_refused_and_the_first_goes_on() {
+    let process = spawn_process("");
+    let database = process.folder.path().join("magic-auth.db");
+    assert_eq!(
+        start_error(&process.folder),
+        format!(
+            "magic-auth: another magic-auth server is using the database {}: stop it first, or name another file in \
+             [database] path",
+            database.display()
+        )
+    );
+    let identity = process.shop().identity(JAN);
+    assert!(process.shop().is_logged_in(&identity));
+}
+
+#[test]
+fn the_second_server_may_start_once_the_first_was_killed() {
+    let process = spawn_process("");
+    let identity = process.shop().identity(JAN);
+    start_error(&process.folder);
+    let second = process.kill_and_restart();
+    assert!(second.shop().is_logged_in(&identity));
+}
+
+#[test]
+fn a_port_that_is_taken_is_an_error() {
+    let first = spawn_process("");
+    let folder = tempfile::tempdir().unwrap();
+    write_config(&folder, "");
+    let path = folder.path().join("config.toml");
+    let config = std::fs::read_to_string(&path).unwrap().replace("127.0.0.1:0", &first.address.to_string());
+    std::fs::write(&path, config).unwrap();
+    let error = start_error(&folder);
+    let expected = format!("magic-auth: cannot listen on {}: Address already in use", first.address);
+    assert!(error.starts_with(&expected), "{error}");
+}
+
+#[test]
+fn a_demo_key_is_refused_on_an_address_that_others_can_reach() {
+    for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
+        let folder = folder_with(&demo_config().replace("127.0.0.1:0", address));
+        let error = start_error(&folder);
+        assert!(error.ends_with(&format!(
+            "config.toml: organisation \"demo\" has a demo key, which everybody knows: replace it (magic-auth key create) \
+             before the server listens on {address}"
+        )), "{error}");
+        assert!(!error.contains("PRODPGrF"), "{error}");
+    }
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_an_error() {
+    let folder = folder_with("[database]\npath = \"nowhere/magic-auth.db\"");
+    let error = start_error(&folder);
+    assert!(error.starts_with("magic-auth: ") && error.contains("nowhere/magic-auth.db"), "{error}");
+}
+
+/// The log of a server that has signed somebody in and has ended.
+fn log_at(level: Option<&str>, more: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    write_config(&folder, more);
+    let mut process = start_process_logging(folder, level);
+    let body = json!({ "email": JAN, "referralId": "nobody" });
+    process.shop().magic_auth(&body).identity();
+    process.signal("TERM");
+    process.wait();
+    process.log()
+}
+
+#[test]
+fn the_log_has_one_line_for_each_request_unless_told_otherwise() {
+    let log = log_at(None, "");
+    let messages: Vec<_> = log.lines().filter_map(|line| line.get(25..)).collect();
+    let [listening, answered, stopping, stopped] = messages[..] else { panic!("{log}") };
+    assert!(listening.starts_with("INFO  listening address=127.0.0.1:"), "{listening}");
+    assert!(answered.starts_with("INFO  answered request_id="), "{answered}");
+    assert!(stopping.starts_with("INFO  stopping: "), "{stopping}");
+    assert_eq!(stopped, "INFO  stopped");
+}
+
+#[test]
+fn the_line_of_a_request_says_what_happened_and_to_whom() {
+    let process = spawn_process("");
+    let path = format!("/api/v1/customer/magic-auth?apiKey={SHOP}");
+    let headers = [("x-request-id", "shop-77"), ("content-type", "application/json")];
+    Client::new(process.address, "").post_with(&path, &headers, json!({ "email": JAN }).to_string().as_bytes());
+    eventually(|| process.log().contains("shop-77"));
+    let log = process.log();
+    let line = log.lines().find(|line| line.contains("shop-77")).unwrap();
+    let (before, after) = line.split_once(" duration_ms=").unwrap();
+    assert_eq!(
+        &before[25..],
+        "INFO  answered request_id=shop-77 method=POST route=/api/v1/customer/magic-auth status=200 code=OK"
+    );
+    let (duration, after) = after.split_once(' ').unwrap();
+    assert!(duration.parse::<f64>().is_ok(), "{line}");
+    assert_eq!(after, "client=127.0.0.1 key=1 email=j***@barasek.com");
+}
+
+#[test]
+fn rust_log_chooses_what_is_logged() {
+    assert!(log_at(Some("debug"), "").contains(" DEBUG a malformed referralId was ignored"));
+    assert!(!log_at(Some("info"), "").contains(" DEBUG "));
+    assert_eq!(log_at(Some("warn"), ""), "");
+    assert_eq!(log_at(Some("off"), ""), "");
+}
+
+#[test]
+fn a_log_in_json_is_one_object_for_each_line() {
+    let log = log_at(None, "[log]\nformat = \"json\"");
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.len() >= 4 && lines.iter().all(Value::is_object), "{log}");
+    for line in &lines {
+        assert!(line["at"].is_string() && line["level"] == "info" && line["message"].is_string(), "{line}");
+    }
+    let answered = lines.iter().find(|line| line["message"] == "answered").unwrap();
+    assert_eq!(
+        (&answered["status"], &answered["code"], &answered["email"]),
+        (&json!(200), &json!("OK"), &json!("j***@barasek.com"))
+    );
+    assert!(answered["duration_ms"].is_f64(), "{answered}");
+}
