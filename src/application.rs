@@ -9,7 +9,7 @@ use log::{info, warn};
 use socket2::{Domain, Socket, Type};
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Origin};
 use crate::http::{self, Services};
 use crate::keys::Keys;
 use crate::session::Sessions;
@@ -24,6 +24,7 @@ pub struct Application {
     listener: TcpListener,
     address: SocketAddr,
     workers: usize,
+    allowed_origins: Vec<Origin>,
     _lock: ServerLock,
 }
 
@@ -85,7 +86,14 @@ impl Application {
         let failed = |source| StartError::Listen { address: config.server.listen, source };
         let listener = listen(config.server.listen).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { services: web::Data::new(services), listener, address, workers, _lock: lock })
+        Ok(Self {
+            services: web::Data::new(services),
+            listener,
+            address,
+            workers,
+            allowed_origins: config.server.allowed_origins,
+            _lock: lock,
+        })
     }
 
     /// The address that the socket is bound to.
@@ -104,7 +112,7 @@ impl Application {
         let writing = actix_web::rt::spawn(async move {
             services.sign_in.unwritten.keep_writing(&services.store).await;
         });
-        let served = http::serve(self.listener, self.services.clone(), self.workers, stop)?.await;
+        let served = http::serve(self.listener, self.services.clone(), self.workers, self.allowed_origins, stop)?.await;
         writing.abort();
         self.services.sign_in.unwritten.flush(&self.services.store).await;
         served

@@ -16,6 +16,7 @@ use crate::domain::{
     PersonName, Refusal, Timestamp,
 };
 use crate::keys::Key;
+use crate::sandbox::Scene;
 use crate::store::{Attempt, Customer, NewCustomer, NewSession, Store, StoreError, Tx};
 use crate::throttle::Throttle;
 
@@ -93,6 +94,7 @@ impl SignIn {
     /// When the write queue is full.
     pub async fn sign_in(&self, key: &Key, request: Request, store: &Store) -> Result<Answer, Overloaded> {
         let now = self.clock.now();
+        let session_ends_at = now + self.session_lifetime;
         let mut attempt =
             Attempt { organisation: key.organisation, api_key: key.id, mailbox: None, email: None, ip: request.ip };
 
@@ -100,6 +102,11 @@ impl SignIn {
             let recorded = store.write(record_invalid_email(attempt.clone(), now)).await;
             return self.answer(recorded, attempt, now);
         };
+        if key.kind == KeyKind::Dev
+            && let Some(scene) = Scene::of(&email)
+        {
+            return self.answer(scene.play(key, email, session_ends_at, now, store).await, attempt, now);
+        }
         let canonical = email.canonical(self.canonicalization);
         let mailbox = canonical.mailbox(key.organisation);
         attempt.mailbox = Some(mailbox);
@@ -113,7 +120,6 @@ impl SignIn {
             return Ok(Answer::Refused { refusal, retry_after: Some(too_soon.retry_after) });
         }
 
-        let session_ends_at = now + self.session_lifetime;
         let candidate = Candidate {
             policy: self.policy,
             attempt: attempt.clone(),

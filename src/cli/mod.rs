@@ -20,6 +20,7 @@ use clap::{Parser, Subcommand};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::OrganisationId;
+use crate::http;
 use crate::store::{Database, Tx};
 use output::Output;
 
@@ -54,6 +55,8 @@ enum Command {
     Customer(customer::Command),
     /// List sign-in attempts, the newest first
     Attempts(attempts::Arguments),
+    /// Print the OpenAPI description of the API, as `/openapi.json` serves it
+    Openapi,
 }
 
 /// What every command works with.
@@ -86,6 +89,7 @@ impl Cli {
             Command::Key(command) => key::run(&context, command),
             Command::Customer(command) => customer::run(&context, command),
             Command::Attempts(arguments) => attempts::run(&context, &arguments),
+            Command::Openapi => output::print_line(&http::document()?),
         }
     }
 }

@@ -15,7 +15,7 @@ use governor::Quota;
 use serde::Deserialize;
 
 pub use load::ConfigError;
-pub use values::{ConfiguredKey, OrganisationName, Period, TrustedProxy};
+pub use values::{ConfiguredKey, OrganisationName, Origin, Period, TrustedProxy};
 
 use crate::domain::{Canonicalization, KeyKind};
 
@@ -54,11 +54,18 @@ pub struct ServerConfig {
     pub workers: usize,
     /// The proxies whose `X-Forwarded-For` the access log believes.
     pub trusted_proxies: Vec<TrustedProxy>,
+    /// The origins whose pages may call the service from a browser.
+    pub allowed_origins: Vec<Origin>,
 }
 
 impl Default for ServerConfig {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), workers: 0, trusted_proxies: Vec::new() }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            workers: 0,
+            trusted_proxies: Vec::new(),
+            allowed_origins: Vec::new(),
+        }
     }
 }
 

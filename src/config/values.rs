@@ -143,6 +143,36 @@ impl FromStr for TrustedProxy {
     }
 }
 
+/// The origin of a web page, as a browser says it: `https://shop.example` or `http://localhost:3000`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin(String);
+
+/// The text is no origin.
+#[derive(Debug, thiserror::Error)]
+#[error("not an origin such as https://shop.example or http://localhost:3000, in lower case and without a path")]
+pub struct OriginError;
+
+impl Origin {
+    /// The origin.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Origin {
+    type Err = OriginError;
+
+    fn from_str(text: &str) -> Result<Self, OriginError> {
+        let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).ok_or(OriginError)?;
+        let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte);
+        if host.is_empty() || !host.bytes().all(is_allowed) {
+            return Err(OriginError);
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
 /// Reads values that are written as text by their `FromStr`.
 macro_rules! deserialize_from_str {
     ($($value:ty),+) => {$(
@@ -154,7 +184,7 @@ macro_rules! deserialize_from_str {
     )+};
 }
 
-deserialize_from_str!(Period, OrganisationName, ConfiguredKey, TrustedProxy);
+deserialize_from_str!(Period, OrganisationName, ConfiguredKey, TrustedProxy, Origin);
 
 #[cfg(test)]
 mod tests {
@@ -180,6 +210,16 @@ mod tests {
         let address: TrustedProxy = "::1".parse().unwrap();
         assert!(address.contains("::1".parse().unwrap()));
         assert!("proxy.example".parse::<TrustedProxy>().is_err());
+    }
+
+    #[test]
+    fn an_origin_has_a_scheme_and_no_path() {
+        for text in ["https://shop.example", "http://localhost:3000", "http://[::1]:8080"] {
+            assert_eq!(text.parse::<Origin>().unwrap().as_str(), text);
+        }
+        for text in ["", "*", "shop.example", "https://", "https://shop.example/", "https://Shop.example", "null"] {
+            assert!(text.parse::<Origin>().is_err(), "{text}");
+        }
     }
 
     proptest! {

@@ -123,6 +123,13 @@ pub enum Canonicalization {
 pub struct CanonicalEmail(String);
 
 impl CanonicalEmail {
+    /// The canonical form of a sandbox address, which no address of a customer has: `:` is not allowed in
+    /// one.
+    #[must_use]
+    pub fn sandbox(email: &EmailAddress) -> Self {
+        Self(format!("sandbox:{}", email.as_str()))
+    }
+
     /// The canonical form, for the database.
     #[must_use]
     pub fn as_str(&self) -> &str {

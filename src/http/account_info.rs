@@ -4,13 +4,40 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Services;
 use super::api_key::{Caller, query_value};
+use super::openapi::Always;
 use super::reply::{ApiError, json};
 use crate::domain::IdentityId;
 use crate::store::Account;
 
+/// Ask whose session it is
+///
+/// As of this moment: a logout, a ban or an expiry shows at once.
+#[utoipa::path(
+    get,
+    path = "",
+    tag = "customer",
+    params(("identityId" = Option<String>, Query, description = "What stands for the session", example = "Z9CPkS2o3UV163VQn5OUv0T8BQi8Fvdg")),
+    responses(
+        (
+            status = 200,
+            body = AccountInfo,
+            description = "The customer, or that the session is unknown, expired or ended",
+            headers(("Cache-Control" = String, description = "no-store")),
+            examples(
+                ("logged in" = (value = json!({
+                    "loggedIn": true, "identityId": "Z9CPkS2o3UV163VQn5OUv0T8BQi8Fvdg", "cuRefNo": "1cGIHvFoQDGLAbcA",
+                    "creditBalance": 0, "email": "jan@barasek.com", "firstName": "Jan", "lastName": "Barášek",
+                    "premium": false, "ban": false
+                }))),
+                ("not logged in" = (value = json!({"loggedIn": false})))
+            )
+        )
+    )
+)]
 pub(super) async fn handle(
     services: web::Data<Services>,
     caller: Caller,
@@ -21,56 +48,82 @@ pub(super) async fn handle(
         Some(identity) => services.sessions.find_account(&caller, identity, &services.store)?,
         None => None,
     };
-    let mut response = match (&identity, &account) {
-        (Some(identity), Some(account)) => json(StatusCode::OK, "OK", &LoggedIn::new(identity, account)),
-        _ => json(StatusCode::OK, "NOT_LOGGED_IN", &NotLoggedIn { logged_in: false }),
+    let (code, info) = match (identity, account) {
+        (Some(identity), Some(account)) => ("OK", AccountInfo::LoggedIn(LoggedIn::new(&identity, account))),
+        _ => ("NOT_LOGGED_IN", AccountInfo::NotLoggedIn(NotLoggedIn { logged_in: Always })),
     };
+    let mut response = json(StatusCode::OK, code, &info);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct NotLoggedIn {
-    logged_in: bool,
+/// Whose session it is.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+enum AccountInfo {
+    LoggedIn(LoggedIn),
+    NotLoggedIn(NotLoggedIn),
 }
 
-#[derive(Serialize)]
+/// The session is missing, unknown, expired or ended.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[expect(clippy::struct_field_names, reason = "the name is the contract's")]
-struct LoggedIn<'a> {
-    logged_in: bool,
-    identity_id: &'a str,
-    cu_ref_no: &'a str,
-    /// The platform keeps credit; this service has none.
+struct NotLoggedIn {
+    #[schema(inline)]
+    logged_in: Always<false>,
+}
+
+/// The customer whose session it is.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the names are the contract's")]
+struct LoggedIn {
+    #[schema(inline)]
+    logged_in: Always<true>,
+    /// The identity id that was sent.
+    #[schema(pattern = "^[A-Za-z0-9]{32}$")]
+    identity_id: String,
+    /// The customer's reference number; it never changes.
+    #[schema(pattern = "^[A-Za-z0-9]{16}$")]
+    cu_ref_no: String,
+    /// Always 0: the hosted platform keeps credit, this service has none.
+    #[schema(maximum = 0)]
     credit_balance: u32,
-    email: Option<&'a str>,
+    /// The normalised address; `null` for a contact who has only a telephone.
+    #[schema(required, max_length = 254)]
+    email: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    phone: Option<&'a str>,
+    #[schema(nullable = false)]
+    phone: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    first_name: Option<&'a str>,
+    #[schema(nullable = false, max_length = 100)]
+    first_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    last_name: Option<&'a str>,
+    #[schema(nullable = false, max_length = 100)]
+    last_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    company_name: Option<&'a str>,
-    /// The platform has paying customers; this service does not tell them apart.
-    premium: bool,
+    #[schema(nullable = false)]
+    company_name: Option<String>,
+    // The hosted platform has paying customers; this service does not tell them apart.
+    #[schema(inline)]
+    premium: Always<false>,
+    /// Whether a ban is in force.
     ban: bool,
 }
 
-impl<'a> LoggedIn<'a> {
-    fn new(identity: &'a IdentityId, account: &'a Account) -> Self {
+impl LoggedIn {
+    fn new(identity: &IdentityId, account: Account) -> Self {
         Self {
-            logged_in: true,
-            identity_id: identity.expose(),
-            cu_ref_no: &account.cu_ref_no,
+            logged_in: Always,
+            identity_id: identity.expose().to_owned(),
+            cu_ref_no: account.cu_ref_no,
             credit_balance: 0,
-            email: account.email.as_deref(),
-            phone: account.phone.as_deref(),
-            first_name: account.first_name.as_deref(),
-            last_name: account.last_name.as_deref(),
-            company_name: account.company_name.as_deref(),
-            premium: false,
+            email: account.email,
+            phone: account.phone,
+            first_name: account.first_name,
+            last_name: account.last_name,
+            company_name: account.company_name,
+            premium: Always,
             ban: account.is_banned,
         }
     }

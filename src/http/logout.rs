@@ -1,12 +1,27 @@
 //! `POST /api/v1/customer/logout`
 
 use actix_web::{HttpResponse, web};
+use utoipa::ToSchema;
 
 use super::Services;
 use super::api_key::{Body, Caller};
 use super::reply::{ApiError, Success};
 use crate::domain::IdentityId;
 
+/// End a session
+///
+/// Succeeds also when there is nothing to end.
+#[utoipa::path(
+    post,
+    path = "",
+    tag = "customer",
+    request_body(content(
+        (LogoutRequest = "application/json", example = json!({"identityId": "Z9CPkS2o3UV163VQn5OUv0T8BQi8Fvdg"})),
+        (LogoutRequest = "application/x-www-form-urlencoded"),
+        (LogoutRequest = "multipart/form-data")
+    )),
+    responses((status = 200, body = Success, description = "The session is no more"))
+)]
 pub(super) async fn handle(
     services: web::Data<Services>,
     caller: Caller,
@@ -21,4 +36,16 @@ pub(super) async fn handle(
         services.sessions.sign_out(&caller, &identity, &services.store).await?;
     }
     Ok(Success::reply())
+}
+
+/// Which session to end.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "it describes the body, which is read field by field")]
+struct LogoutRequest {
+    /// What stands for the session.
+    #[schema(example = "Z9CPkS2o3UV163VQn5OUv0T8BQi8Fvdg")]
+    identity_id: String,
+    /// The API key, when it is not in the query.
+    api_key: Option<String>,
 }

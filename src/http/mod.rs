@@ -7,9 +7,11 @@ mod access_log;
 mod account_info;
 mod api_key;
 mod body;
+mod docs;
 mod fields;
 mod forwarded;
 mod logout;
+mod openapi;
 mod ping;
 mod reply;
 mod routes;
@@ -18,12 +20,17 @@ mod sign_in;
 use std::net::TcpListener;
 use std::time::Duration;
 
+use actix_cors::Cors;
 use actix_web::dev::Server;
-use actix_web::middleware::from_fn;
+use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use actix_web::middleware::{Compat, Condition, from_fn};
 use actix_web::{App, HttpServer, web};
+use utoipa_actix_web::AppExt as _;
+
+pub use openapi::document;
 
 use crate::clock::Clock;
-use crate::config::TrustedProxy;
+use crate::config::{Origin, TrustedProxy};
 use crate::keys::Keys;
 use crate::session::Sessions;
 use crate::sign_in::SignIn;
@@ -56,6 +63,18 @@ pub struct Services {
     pub trusted_proxies: Vec<TrustedProxy>,
 }
 
+/// Lets the pages of these origins call the service from a browser, and read what its answers say.
+fn cors(allowed_origins: &[Origin]) -> Cors {
+    let cors = Cors::default()
+        .allowed_methods(["GET", "POST"])
+        .allowed_headers([AUTHORIZATION, CONTENT_TYPE])
+        .allowed_header("x-request-id")
+        .expose_headers(["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "x-request-id"])
+        .expose_headers([RETRY_AFTER])
+        .max_age(3_600);
+    allowed_origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin.as_str()))
+}
+
 /// Serves on `listener` until `stop` completes; then ends what is under way.
 ///
 /// # Errors
@@ -64,13 +83,18 @@ pub fn serve(
     listener: TcpListener,
     services: web::Data<Services>,
     workers: usize,
+    allowed_origins: Vec<Origin>,
     stop: impl Future<Output = ()> + 'static,
 ) -> std::io::Result<Server> {
     let app = move || {
-        App::new()
-            .app_data(services.clone())
-            .configure(routes::configure)
+        let (app, description) =
+            App::new().into_utoipa_app().openapi(openapi::base()).configure(routes::configure).split_for_parts();
+        app.app_data(services.clone())
+            .app_data(routes::KnownPaths(description.paths.paths.keys().cloned().collect()))
+            .app_data(docs::Document(description.to_json().unwrap_or_default().into()))
+            .service(docs::page())
             .default_service(web::to(routes::not_found))
+            .wrap(Compat::new(Condition::new(!allowed_origins.is_empty(), cors(&allowed_origins))))
             .wrap(from_fn(access_log::log_request))
     };
     let server = HttpServer::new(app)

@@ -5,6 +5,15 @@ use actix_web::HttpResponse;
 use super::api_key::Caller;
 use super::reply::Success;
 
+/// Ask whether the service is there
+///
+/// And whether the key is in force, and what is left of its quota.
+#[utoipa::path(
+    get,
+    path = "",
+    tag = "service",
+    responses((status = 200, body = Success, description = "The service is there and the key in force"))
+)]
 pub(super) async fn handle(_caller: Caller) -> HttpResponse {
     Success::reply()
 }

@@ -1,5 +1,6 @@
 //! How requests are answered, and the one place that turns an error into status, code and body.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -7,6 +8,9 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, RETRY_AFTER};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::openapi::Always;
 
 use crate::store::StoreError;
 
@@ -24,16 +28,17 @@ fn with_code(mut response: HttpResponse, code: &'static str) -> HttpResponse {
     response
 }
 
-/// `{"success":true}`
-#[derive(Debug, Serialize)]
+/// It is done.
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Success {
-    success: bool,
+    #[schema(inline)]
+    success: Always<true>,
 }
 
 impl Success {
     /// The whole answer.
     pub(super) fn reply() -> HttpResponse {
-        json(StatusCode::OK, "OK", &Self { success: true })
+        json(StatusCode::OK, "OK", &Self { success: Always })
     }
 }
 
@@ -43,7 +48,7 @@ pub(super) fn retry_after_seconds(wait: Duration) -> u64 {
 }
 
 /// What is wrong with a field of the request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(super) struct Problem {
     /// The field's name, or `body`.
     pub(super) field: String,
@@ -57,7 +62,10 @@ pub(super) enum ApiError {
     /// No key, or none in force: one answer for all.
     UnknownKey,
     /// No such path.
-    RouteDoesNotExist,
+    RouteDoesNotExist {
+        /// The path that may have been meant.
+        nearest: Option<String>,
+    },
     /// The path is there, but not with this method.
     MethodNotAllowed {
         /// The methods that are.
@@ -85,10 +93,11 @@ pub(super) enum ApiError {
 }
 
 impl ApiError {
-    fn code(&self) -> &'static str {
+    /// What programs are told.
+    pub(super) fn code(&self) -> &'static str {
         match self {
             Self::UnknownKey => "PUBLIC_API_KEY_DOES_NOT_EXIST",
-            Self::RouteDoesNotExist => "ROUTE_DOES_NOT_EXIST",
+            Self::RouteDoesNotExist { .. } => "ROUTE_DOES_NOT_EXIST",
             Self::MethodNotAllowed { .. } => "METHOD_NOT_ALLOWED",
             Self::BodyTimedOut => "REQUEST_TIMEOUT",
             Self::BodyBroken => "BAD_REQUEST",
@@ -101,14 +110,17 @@ impl ApiError {
         }
     }
 
-    /// What the caller is told: safe and helpful.
-    fn message(&self) -> &'static str {
-        match self {
+    /// What people are told: safe and helpful.
+    pub(super) fn message(&self) -> Cow<'static, str> {
+        let fixed = match self {
+            Self::RouteDoesNotExist { nearest: Some(nearest) } => {
+                return format!("There is no such route. Did you mean {nearest}?").into();
+            }
+            Self::RouteDoesNotExist { nearest: None } => "There is no such route.",
             Self::UnknownKey => {
                 "The API key is missing or not valid. Send it as the query parameter apiKey, as the body field apiKey \
                  or as Authorization: Bearer."
             }
-            Self::RouteDoesNotExist => "There is no such route.",
             Self::MethodNotAllowed { .. } => "The route does not have this method. See the header Allow.",
             Self::BodyTimedOut => "The request body did not arrive in time.",
             Self::BodyBroken => "The request body could not be read.",
@@ -121,13 +133,14 @@ impl ApiError {
             Self::RateLimitExceeded { .. } => "The API key has used up its quota. See the header Retry-After.",
             Self::Overloaded => "The service has too much to do at the moment. Try again in a second.",
             Self::Internal(_) => "The service failed. Try again later.",
-        }
+        };
+        fixed.into()
     }
 }
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.message())
+        f.write_str(&self.message())
     }
 }
 
@@ -143,20 +156,25 @@ impl From<StoreError> for ApiError {
 /// The one envelope of all errors.
 #[derive(Serialize)]
 struct Envelope<'e> {
-    success: bool,
+    success: Always<false>,
     #[serde(rename = "errorCode")]
     error_code: &'static str,
-    message: &'static str,
+    message: Cow<'static, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<&'e [Problem]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<RateLimitDetails>,
 }
 
-#[derive(Serialize)]
-struct RateLimitDetails {
+/// When the next request passes.
+#[derive(Serialize, ToSchema)]
+pub(super) struct RateLimitDetails {
+    /// The error code again.
     code: &'static str,
-    message: &'static str,
+    /// The message again.
+    message: Cow<'static, str>,
+    /// Whole seconds after which a request passes.
+    #[schema(minimum = 1)]
     retry_after: u64,
 }
 
@@ -164,7 +182,7 @@ impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::UnknownKey => StatusCode::UNAUTHORIZED,
-            Self::RouteDoesNotExist => StatusCode::NOT_FOUND,
+            Self::RouteDoesNotExist { .. } => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimedOut => StatusCode::REQUEST_TIMEOUT,
             Self::BodyBroken => StatusCode::BAD_REQUEST,
@@ -180,7 +198,7 @@ impl ResponseError for ApiError {
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponseBuilder::new(self.status_code());
         let mut envelope =
-            Envelope { success: false, error_code: self.code(), message: self.message(), details: None, error: None };
+            Envelope { success: Always, error_code: self.code(), message: self.message(), details: None, error: None };
         match self {
             Self::MethodNotAllowed { allow } => {
                 response.insert_header((ALLOW, *allow));

@@ -1,52 +1,160 @@
-//! The list of routes: each path once, with its method and its guard.
+//! The list of routes: each path once, with its method, its handler and its description.
 
 use std::future::{Ready, ready};
 
+use actix_web::dev::{AppService, HttpServiceFactory};
 use actix_web::http::Method;
+use actix_web::http::header::ALLOW;
 use actix_web::middleware::from_fn;
-use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, guard, web};
+use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, guard, web};
+use utoipa::openapi::path::Paths;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa_actix_web::OpenApiFactory;
+use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::reply::ApiError;
-use super::{account_info, api_key, logout, ping, sign_in};
+use super::{account_info, api_key, docs, logout, openapi, ping, sign_in};
 
-/// Every route of the service. All of them need an API key.
-pub(super) fn configure(routes: &mut web::ServiceConfig) {
+/// Every described route. (The page that shows the description is [`super::docs::page`].)
+pub(super) fn configure(routes: &mut ServiceConfig) {
     routes
-        .service(post("/api/v1/customer/magic-auth", sign_in::handle))
-        .service(post("/contact/v1/magic-auth", sign_in::handle))
-        .service(get("/api/v1/customer/get-account-info", account_info::handle))
-        .service(get("/contact/v1/get-account-info", account_info::handle))
-        .service(post("/api/v1/customer/logout", logout::handle))
-        .service(get("/api/v1/ping", ping::handle))
-        .service(get("/ping/v1", ping::handle));
+        .service(route("/api/v1/customer/magic-auth", "magicAuth", POST, sign_in::handle, sign_in::__path_handle))
+        .service(route("/contact/v1/magic-auth", "contactMagicAuth", POST, sign_in::handle, sign_in::__path_handle))
+        .service(route(
+            "/api/v1/customer/get-account-info",
+            "getAccountInfo",
+            GET,
+            account_info::handle,
+            account_info::__path_handle,
+        ))
+        .service(route(
+            "/contact/v1/get-account-info",
+            "contactGetAccountInfo",
+            GET,
+            account_info::handle,
+            account_info::__path_handle,
+        ))
+        .service(route("/api/v1/customer/logout", "logout", POST, logout::handle, logout::__path_handle))
+        .service(route("/api/v1/ping", "ping", GET, ping::handle, ping::__path_handle))
+        .service(route("/ping/v1", "pingShort", GET, ping::handle, ping::__path_handle))
+        .service(open_route("/openapi.json", "openApi", docs::description, docs::__path_description));
 }
 
-/// What every other path answers.
-pub(super) fn not_found() -> Ready<Result<HttpResponse, ApiError>> {
-    ready(Err(ApiError::RouteDoesNotExist))
+/// A route that is served and described.
+pub(super) struct Route<D> {
+    path: &'static str,
+    operation_id: &'static str,
+    needs_key: bool,
+    resource: Resource,
+    description: D,
 }
 
-fn post<F, Args>(path: &str, handler: F) -> Resource
+/// The methods of a route. Those that read answer HEAD too.
+#[derive(Clone, Copy)]
+enum Methods {
+    Get,
+    Post,
+}
+
+use Methods::{Get as GET, Post as POST};
+
+impl Methods {
+    fn contain(self, method: &Method) -> bool {
+        match self {
+            GET => [Method::GET, Method::HEAD].contains(method),
+            POST => *method == Method::POST,
+        }
+    }
+
+    fn allow(self) -> &'static str {
+        match self {
+            GET => "GET, HEAD, OPTIONS",
+            POST => "POST, OPTIONS",
+        }
+    }
+}
+
+/// A route that needs a key.
+fn route<F, Args, D>(
+    path: &'static str,
+    operation_id: &'static str,
+    methods: Methods,
+    handler: F,
+    description: D,
+) -> Route<D>
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    let route = web::method(Method::POST).to(handler).wrap(from_fn(api_key::authenticate));
-    web::resource(path).route(route).default_service(web::to(|| method_not_allowed("POST")))
+    let guarded = web::to(handler).wrap(from_fn(api_key::authenticate));
+    let resource = resource(path, methods, guarded);
+    Route { path, operation_id, needs_key: true, resource, description }
 }
 
-fn get<F, Args>(path: &str, handler: F) -> Resource
+/// A route that is read without a key.
+fn open_route<F, Args, D>(path: &'static str, operation_id: &'static str, handler: F, description: D) -> Route<D>
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    let reading = guard::Any(guard::Get()).or(guard::Head());
-    let route = web::route().guard(reading).to(handler).wrap(from_fn(api_key::authenticate));
-    web::resource(path).route(route).default_service(web::to(|| method_not_allowed("GET, HEAD")))
+    Route { path, operation_id, needs_key: false, resource: resource(path, GET, web::to(handler)), description }
 }
 
-fn method_not_allowed(allow: &'static str) -> Ready<Result<HttpResponse, ApiError>> {
-    ready(Err(ApiError::MethodNotAllowed { allow }))
+fn resource(path: &str, methods: Methods, route: actix_web::Route) -> Resource {
+    let is_one_of = guard::fn_guard(move |context| methods.contain(&context.head().method));
+    let others = web::to(move |request: HttpRequest| other_method(&request, methods.allow()));
+    web::resource(path).route(route.guard(is_one_of)).default_service(others)
+}
+
+/// OPTIONS says which methods there are (RFC 9110, section 9.3.7); any other is not one of them.
+fn other_method(request: &HttpRequest, allow: &'static str) -> Ready<Result<HttpResponse, ApiError>> {
+    ready(match *request.method() {
+        Method::OPTIONS => Ok(HttpResponse::NoContent().insert_header((ALLOW, allow)).finish()),
+        _ => Err(ApiError::MethodNotAllowed { allow }),
+    })
+}
+
+impl<D> HttpServiceFactory for Route<D> {
+    fn register(self, config: &mut AppService) {
+        self.resource.register(config);
+    }
+}
+
+impl<D: OpenApiFactory> OpenApiFactory for Route<D> {
+    /// What the handler says of itself, under this route's path and name.
+    fn paths(&self) -> Paths {
+        let mut paths = Paths::new();
+        for mut item in self.description.paths().paths.into_values() {
+            for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+                operation.operation_id = Some(self.operation_id.to_owned());
+                if self.needs_key {
+                    openapi::complete(operation);
+                }
+            }
+            paths.paths.insert(self.path.to_owned(), item);
+        }
+        paths
+    }
+
+    fn schemas(&self, schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        self.description.schemas(schemas);
+    }
+}
+
+/// The paths that there are, to help who missed one.
+#[derive(Clone)]
+pub(super) struct KnownPaths(pub(super) Vec<String>);
+
+/// What every other path answers: with the nearest path, when one is near.
+#[expect(clippy::needless_pass_by_value, reason = "a handler is given what it asks for")]
+pub(super) fn not_found(request: HttpRequest) -> Ready<Result<HttpResponse, ApiError>> {
+    let path: String = request.path().chars().take(100).collect::<String>().to_lowercase();
+    let known = request.app_data::<KnownPaths>();
+    let similarity = |known: &&String| strsim::normalized_levenshtein(&path, known);
+    let nearest =
+        known.and_then(|known| known.0.iter().max_by(|one, other| similarity(one).total_cmp(&similarity(other))));
+    let nearest = nearest.filter(|nearest| similarity(nearest) >= 0.6).cloned();
+    ready(Err(ApiError::RouteDoesNotExist { nearest }))
 }

@@ -5,15 +5,54 @@ use actix_web::http::header::{HeaderValue, RETRY_AFTER};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 use log::error;
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, Type};
 
 use super::Services;
 use super::access_log::{LoggedEmail, RequestId};
 use super::api_key::{Body, Caller};
 use super::fields::Fields;
+use super::openapi::{Always, refusal_codes, refusal_messages};
 use super::reply::{ApiError, json, retry_after_seconds};
 use crate::domain::{ClientIp, EmailAddress, PersonName, PersonNameError, Refusal};
 use crate::sign_in::{Answer, Overloaded, Request};
 
+/// Sign a customer in
+///
+/// Finds or creates the customer who owns the e-mail address and answers with a new identity session, or with
+/// one of the documented error codes. Every outcome is a 200; `success` tells them apart.
+#[utoipa::path(
+    post,
+    path = "",
+    tag = "customer",
+    request_body(content(
+        (SignInRequest = "application/json", example = json!({
+            "email": "jan@barasek.com",
+            "firstName": "Jan",
+            "lastName": "Barášek",
+            "customerRealIp": "1.1.1.1",
+            "referralId": "1cGIHvFoQDGLAbcA"
+        })),
+        (SignInRequest = "application/x-www-form-urlencoded"),
+        (SignInRequest = "multipart/form-data")
+    )),
+    responses((
+        status = 200,
+        body = SignInAnswer,
+        description = "Signed in, or the code that says why not",
+        headers(("Retry-After" = u64, description = "With E006: whole seconds after which an attempt is let through")),
+        links(("account" = (
+            operation_id = "getAccountInfo",
+            parameters(("identityId" = "$response.body#/identityId"))
+        ))),
+        examples(
+            ("signed in" = (value = json!({"success": true, "identityId": "Z9CPkS2o3UV163VQn5OUv0T8BQi8Fvdg"}))),
+            ("banned" = (value = json!({
+                "success": false, "errorCode": "E005", "message": "Customer account has been banned."
+            })))
+        )
+    ))
+)]
 pub(super) async fn handle(
     services: web::Data<Services>,
     caller: Caller,
@@ -28,7 +67,8 @@ pub(super) async fn handle(
     let answer = services.sign_in.sign_in(&caller, request, &services.store).await;
     match answer.map_err(|Overloaded| ApiError::Overloaded)? {
         Answer::SignedIn(identity) => {
-            Ok(json(StatusCode::OK, "OK", &SignedIn { success: true, identity_id: identity.expose() }))
+            let signed_in = SignedIn { success: Always, identity_id: identity.expose().to_owned() };
+            Ok(json(StatusCode::OK, "OK", &SignInAnswer::SignedIn(signed_in)))
         }
         Answer::Refused { refusal, retry_after } => {
             let mut response = refused(refusal);
@@ -62,23 +102,77 @@ fn read(fields: Fields) -> Result<Request, ApiError> {
     fields.finish(request)
 }
 
-#[derive(Serialize)]
-struct SignedIn<'s> {
-    success: bool,
-    #[serde(rename = "identityId")]
-    identity_id: &'s str,
+/// Who signs in.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "it describes the body, which is read field by field")]
+struct SignInRequest {
+    /// The customer's e-mail address. Outer space and letter case do not matter. One that is not valid is
+    /// answered with E004.
+    #[schema(example = "jan@barasek.com")]
+    email: String,
+    /// Tidied; fills a name that is missing and never overwrites one. At most 100 characters.
+    #[schema(max_length = 100, example = "Jan")]
+    first_name: Option<String>,
+    /// Like `firstName`.
+    #[schema(max_length = 100, example = "Barášek")]
+    last_name: Option<String>,
+    /// The customer's IP address. `localhost`, `::1`, `::`, `0.0.0.0` and the empty text are `127.0.0.1`.
+    #[schema(schema_with = ip_address)]
+    customer_real_ip: Option<String>,
+    /// The `cuRefNo` of the customer who brought this one: 16 of `[A-Za-z0-9]`. One that names nobody is
+    /// ignored.
+    #[schema(example = "1cGIHvFoQDGLAbcA")]
+    referral_id: Option<String>,
+    /// The API key, when it is not in the query. With a key in the query, this is not looked at.
+    api_key: Option<String>,
 }
 
-#[derive(Serialize)]
+fn ip_address() -> Schema {
+    let format = |format| ObjectBuilder::new().schema_type(Type::String).format(Some(format));
+    let text = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["", "localhost"]));
+    OneOfBuilder::new()
+        .description(Some("The customer's IP address"))
+        .item(format(SchemaFormat::KnownFormat(KnownFormat::Ipv4)))
+        .item(format(SchemaFormat::KnownFormat(KnownFormat::Ipv6)))
+        .item(text)
+        .item(ObjectBuilder::new().schema_type(Type::Null))
+        .into()
+}
+
+/// How a sign-in ends.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+enum SignInAnswer {
+    SignedIn(SignedIn),
+    Refused(Refused),
+}
+
+/// A session, which is on the disk.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct SignedIn {
+    #[schema(inline)]
+    success: Always<true>,
+    /// What stands for the session, and is its secret.
+    #[schema(pattern = "^[A-Za-z0-9]{32}$", example = "Z9CPkS2o3UV163VQn5OUv0T8BQi8Fvdg")]
+    identity_id: String,
+}
+
+/// A documented refusal.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 struct Refused {
-    success: bool,
-    #[serde(rename = "errorCode")]
+    #[schema(inline)]
+    success: Always<false>,
+    #[schema(schema_with = refusal_codes)]
     error_code: &'static str,
+    #[schema(schema_with = refusal_messages)]
     message: &'static str,
 }
 
 /// Every refusal is a 200: clients read the code only from an answer of that kind.
 fn refused(refusal: Refusal) -> HttpResponse {
-    let body = Refused { success: false, error_code: refusal.code(), message: refusal.message() };
-    json(StatusCode::OK, refusal.code(), &body)
+    let refused = Refused { success: Always, error_code: refusal.code(), message: refusal.message() };
+    json(StatusCode::OK, refusal.code(), &SignInAnswer::Refused(refused))
 }

@@ -52,6 +52,13 @@ pub fn start_app(folder: TempDir) -> TestApp {
     start(folder, Clock::system())
 }
 
+/// A server with more keys in the table `[server]`.
+pub fn spawn_app_serving(more: &str) -> TestApp {
+    let app = spawn_app();
+    app.edit_config("workers = 2", &format!("workers = 2\n{more}"));
+    app.restart()
+}
+
 /// Writes `config.toml` into the folder.
 pub fn write_config(folder: &TempDir, more: &str) {
     let config = format!(

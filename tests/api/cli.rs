@@ -127,7 +127,7 @@ fn a_configuration_that_is_named_must_be_there() {
 fn a_wrong_configuration_is_an_error_with_file_and_line_for_every_command() {
     let folder = folder_with("[server]\nworkers = 2\nlisen = \"127.0.0.1:8080\"\n");
     let expected = error(&folder, &["check"]);
-    assert_snapshot!(expected, @"magic-auth: FOLDER/config.toml:3: unknown field `lisen`, expected one of `listen`, `workers`, `trusted_proxies`");
+    assert_snapshot!(expected, @"magic-auth: FOLDER/config.toml:3: unknown field `lisen`, expected one of `listen`, `workers`, `trusted_proxies`, `allowed_origins`");
     for command in [&["serve"][..], &["key", "list"], &["customer", "show", "jan@barasek.com"], &["attempts"]] {
         assert_eq!(error(&folder, command), expected);
     }

@@ -25,6 +25,7 @@ fn the_help_of_the_program() {
       key       Make, list and revoke API keys
       customer  Show, ban, authorize and sign out customers
       attempts  List sign-in attempts, the newest first
+      openapi   Print the OpenAPI description of the API, as `/openapi.json` serves it
       help      Print this message or the help of the given subcommand(s)
 
     Options:

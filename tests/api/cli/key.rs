@@ -175,7 +175,7 @@ fn the_list_shows_every_key_with_its_state_and_none_in_full() {
 
 #[test]
 fn the_list_of_no_keys_says_how_to_make_one() {
-    let folder = folder_with("[[organisation]]\nname = \"shop\"\n");
+    let folder = folder_with("[server]\nlisten = \"127.0.0.1:0\"\n\n[[organisation]]\nname = \"shop\"\n");
     let app = start_app(folder);
     assert_snapshot!(app.cli_ok(&["key", "list"]), @"There are no keys yet: make one with magic-auth key create.");
     assert_snapshot!(app.cli_ok(&["key", "list", "--json"]), @"[]");

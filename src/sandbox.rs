@@ -1,0 +1,97 @@
+//! The sandbox: addresses by which an integrator with a `DEV_` key sees every answer without arranging it.
+//!
+//! `e001@magic.test` to `e007@magic.test` answer with that code, `ok@magic.test` with a session of a
+//! sandbox customer. Nothing of it counts in throttles or attempts. (`.test` is nobody's: RFC 6761.) With any
+//! other key they are ordinary addresses, and customers of their own.
+
+use std::time::Duration;
+
+use crate::domain::{CanonicalEmail, EmailAddress, Refusal, Timestamp};
+use crate::keys::Key;
+use crate::sign_in::Answer;
+use crate::store::{NewCustomer, NewSession, Store, StoreError};
+
+/// What `e006@magic.test` is told.
+const RETRY_AFTER: Duration = Duration::from_mins(1);
+
+/// What a sandbox address shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scene {
+    SignedIn,
+    Refused(Refusal),
+}
+
+impl Scene {
+    /// The scene of a sandbox address; `None` for any other.
+    pub(crate) fn of(email: &EmailAddress) -> Option<Self> {
+        let name = email.as_str().strip_suffix("@magic.test")?;
+        if name == "ok" {
+            return Some(Self::SignedIn);
+        }
+        Refusal::ALL.into_iter().find(|refusal| refusal.code().eq_ignore_ascii_case(name)).map(Self::Refused)
+    }
+
+    /// Answers as the scene wants it.
+    pub(crate) async fn play(
+        self,
+        key: &Key,
+        email: EmailAddress,
+        session_ends_at: Timestamp,
+        now: Timestamp,
+        store: &Store,
+    ) -> Result<Answer, StoreError> {
+        match self {
+            Self::Refused(refusal) => {
+                let retry_after = (refusal == Refusal::TooManyAttempts).then_some(RETRY_AFTER);
+                Ok(Answer::Refused { refusal, retry_after })
+            }
+            Self::SignedIn => {
+                let organisation = key.organisation;
+                store
+                    .write(move |tx| {
+                        let canonical = CanonicalEmail::sandbox(&email);
+                        let customer = match tx.find_customer(organisation, &canonical, now)? {
+                            Some(customer) => customer.id,
+                            None => tx.insert_customer(
+                                &NewCustomer {
+                                    organisation,
+                                    email: &email,
+                                    canonical: &canonical,
+                                    first_name: None,
+                                    last_name: None,
+                                    is_authorized: true,
+                                    referred_by: None,
+                                },
+                                now,
+                            )?,
+                        };
+                        let session = NewSession { customer, ip: None, expires_at: session_ends_at };
+                        tx.insert_session(&session, now).map(Answer::SignedIn)
+                    })
+                    .await
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scene(email: &str) -> Option<Scene> {
+        Scene::of(&EmailAddress::parse(email).unwrap())
+    }
+
+    #[test]
+    fn each_code_has_an_address_and_no_other_address_is_one() {
+        for refusal in Refusal::ALL {
+            assert_eq!(scene(&format!("{}@Magic.test", refusal.code())), Some(Scene::Refused(refusal)));
+        }
+        assert_eq!(scene("ok@magic.test"), Some(Scene::SignedIn));
+        for email in
+            ["e008@magic.test", "ok+x@magic.test", "e001@magic.test.com", "e001@sub.magic.test", "ok@magic.tes"]
+        {
+            assert_eq!(scene(email), None, "{email}");
+        }
+    }
+}
