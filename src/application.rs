@@ -1,7 +1,6 @@
 //! The server as a whole: built from a configuration, then run until it is told to stop.
 
 use std::net::{SocketAddr, TcpListener};
-use std::num::NonZero;
 use std::path::PathBuf;
 
 use actix_web::web;
@@ -9,12 +8,12 @@ use log::{info, warn};
 use socket2::{Domain, Socket, Type};
 
 use crate::clock::Clock;
-use crate::config::{Config, Origin};
+use crate::config::{Config, MAX_WORKERS, Origin};
 use crate::http::{self, Services};
 use crate::keys::Keys;
 use crate::session::Sessions;
 use crate::sign_in::SignIn;
-use crate::store::{Database, NewKey, OpenError, ServerLock, Store, StoreError};
+use crate::store::{Database, KeyState, NewKey, OpenError, ServerLock, Store, StoreError};
 use crate::throttle::Throttle;
 
 /// A server that has its database, its keys and its socket, and does not answer yet.
@@ -35,20 +34,20 @@ pub enum StartError {
     #[error(transparent)]
     Open(#[from] OpenError),
     /// The database cannot be read or written.
-    #[error("cannot use the database {}: {source}", path.display())]
+    #[error("cannot use the database {}: {cause}", path.display())]
     Store {
         /// The file.
         path: PathBuf,
         /// What the store says.
-        source: StoreError,
+        cause: StoreError,
     },
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}: {cause}")]
     Listen {
         /// The address.
         address: SocketAddr,
         /// What the system says.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
 }
 
@@ -60,9 +59,9 @@ impl Application {
     /// When any of it is impossible.
     pub fn build(config: Config, clock: Clock) -> Result<Self, StartError> {
         let path = config.database.path.clone();
-        let store_failed = |source| StartError::Store { path: path.clone(), source };
+        let store_failed = |cause| StartError::Store { path: path.clone(), cause };
         let workers = match config.server.workers {
-            0 => std::thread::available_parallelism().map_or(1, NonZero::get),
+            0 => std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_WORKERS)),
             workers => workers,
         };
 
@@ -83,7 +82,7 @@ impl Application {
             trusted_proxies: config.server.trusted_proxies,
         };
 
-        let failed = |source| StartError::Listen { address: config.server.listen, source };
+        let failed = |cause| StartError::Listen { address: config.server.listen, cause };
         let listener = listen(config.server.listen).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         Ok(Self {
@@ -131,9 +130,6 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 
 /// Makes the organisations and keys of the database those of the configuration.
 fn apply_organisations(database: &mut Database, config: &Config, clock: &Clock) -> Result<(), StoreError> {
-    if config.organisations.is_empty() {
-        warn!("no organisation is configured: add an [[organisation]] to the configuration, or every request is a 401");
-    }
     let now = clock.now();
     database.write(|tx| {
         let mut present = Vec::new();
@@ -154,6 +150,12 @@ fn apply_organisations(database: &mut Database, config: &Config, clock: &Clock) 
         match tx.revoke_config_keys_except(&present, now)? {
             0 => {}
             count => info!("revoked {count} keys that have left the configuration"),
+        }
+        if !tx.list_keys()?.iter().any(|key| key.state(now) == KeyState::Active) {
+            warn!(
+                "no API key is in force, so that every request is a 401: add an [[organisation]] to the configuration \
+                 and make a key with magic-auth key create"
+            );
         }
         Ok(())
     })

@@ -49,3 +49,11 @@ impl Clock {
         Duration::from_nanos(self.ahead.load(Ordering::SeqCst))
     }
 }
+
+impl governor::clock::Clock for Clock {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        self.steady()
+    }
+}

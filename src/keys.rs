@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use governor::middleware::StateInformationMiddleware;
-use governor::state::{InMemoryState, NotKeyed};
+use governor::nanos::Nanos;
+use governor::state::{NotKeyed, StateStore};
 use governor::{Quota, RateLimiter};
 use log::error;
 
@@ -19,16 +20,19 @@ use crate::store::{KeyRow, Store, StoreError};
 /// revoked on the command line, the server knows.
 pub const MAX_AGE: Duration = Duration::from_millis(100);
 
+/// For how long a copy that cannot be read anew still counts.
+const MAX_STALE: Duration = Duration::from_secs(10);
+
 /// The keys in force.
 #[derive(Debug)]
 pub struct Keys {
     by_digest: RwLock<HashMap<Digest, Arc<Key>>>,
     limits: RateLimitConfig,
     clock: Clock,
-    /// Milliseconds of the steady clock at which the copy was read.
-    read_at: AtomicU64,
-    /// Held by whoever reads the copy anew.
-    refreshing: Mutex<()>,
+    /// Milliseconds of the steady clock at which the copy is to be read anew.
+    due: AtomicU64,
+    /// When the copy was read. Held by whoever reads it anew.
+    reading: Mutex<Duration>,
 }
 
 /// A key in force.
@@ -40,7 +44,6 @@ pub struct Key {
     pub organisation: OrganisationId,
     /// What it is for.
     pub kind: KeyKind,
-    digest: Digest,
     expires_at: Option<Timestamp>,
     quota: Option<KeyQuota>,
 }
@@ -55,53 +58,58 @@ impl Keys {
             by_digest: RwLock::default(),
             limits,
             clock: clock.clone(),
-            read_at: AtomicU64::new(0),
-            refreshing: Mutex::default(),
+            due: AtomicU64::new(0),
+            reading: Mutex::default(),
         };
-        keys.refresh(store)?;
+        keys.refresh(store, &mut keys.reading.lock().unwrap_or_else(PoisonError::into_inner))?;
         Ok(keys)
     }
 
-    /// The key that was presented, if it is in force now.
+    /// The key that was presented, if it is in force now. While the database cannot be read, the last
+    /// copy counts for [`MAX_STALE`].
     ///
-    /// While the database cannot be read, the last copy counts: nobody can be signed in then anyway.
-    pub fn find(&self, presented: &ApiKey, store: &Store) -> Option<Arc<Key>> {
-        if self.is_old() {
-            let _one_at_a_time = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
-            if self.is_old()
-                && let Err(error) = self.refresh(store)
-            {
-                error!("the API keys cannot be read: {error}");
+    /// # Errors
+    /// When the database cannot be read for longer: a key may have been revoked meanwhile.
+    pub fn find(&self, presented: &ApiKey, store: &Store) -> Result<Option<Arc<Key>>, StoreError> {
+        if self.is_due() {
+            let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.is_due() {
+                self.refresh(store, &mut reading)?;
             }
         }
-        let digest = presented.digest();
         let keys = self.by_digest.read().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now();
-        let is_in_force = |key: &&Arc<Key>| key.digest == digest && key.expires_at.is_none_or(|end| end > now);
-        keys.get(&digest).filter(is_in_force).cloned()
+        let is_in_force = |key: &&Arc<Key>| key.expires_at.is_none_or(|end| end > now);
+        Ok(keys.get(&presented.digest()).filter(is_in_force).cloned())
     }
 
-    fn is_old(&self) -> bool {
-        let age = self.clock.steady().saturating_sub(Duration::from_millis(self.read_at.load(Ordering::Acquire)));
-        age >= MAX_AGE
+    fn is_due(&self) -> bool {
+        self.clock.steady() >= Duration::from_millis(self.due.load(Ordering::Acquire))
     }
 
-    /// Reads the keys anew. A key that was known keeps its quota as it is.
-    fn refresh(&self, store: &Store) -> Result<(), StoreError> {
-        // The time before the reading, so that what is committed meanwhile is not missed; and also
-        // when the reading fails, so that it is not tried again at once.
-        let read_at = u64::try_from(self.clock.steady().as_millis()).unwrap_or(u64::MAX);
-        let rows = store.read(|tx| tx.list_keys());
-        if let Ok(rows) = &rows {
-            let known = self.by_digest.read().unwrap_or_else(PoisonError::into_inner).clone();
-            let keys = rows.iter().filter(|row| row.revoked_at.is_none()).map(|row| {
-                let unchanged = known.get(&row.digest).filter(|key| key.is(row));
-                (row.digest, unchanged.cloned().unwrap_or_else(|| self.admit(row)))
-            });
-            *self.by_digest.write().unwrap_or_else(PoisonError::into_inner) = keys.collect();
-        }
-        self.read_at.store(read_at, Ordering::Release);
-        rows.map(drop)
+    /// Reads the keys anew. A key that was known keeps its quota as it is. Also when it fails, it is not
+    /// tried again at once.
+    fn refresh(&self, store: &Store, last_read: &mut Duration) -> Result<(), StoreError> {
+        // The time before the reading, so that what is committed meanwhile is not missed.
+        let now = self.clock.steady();
+        let result = store.read(|tx| tx.list_keys()).map(|rows| {
+            self.replace(&rows);
+            *last_read = now;
+        });
+        self.due.store(u64::try_from((now + MAX_AGE).as_millis()).unwrap_or(u64::MAX), Ordering::Release);
+        result.or_else(|error| {
+            error!("the API keys cannot be read: {error}");
+            if now > *last_read + MAX_STALE { Err(error) } else { Ok(()) }
+        })
+    }
+
+    fn replace(&self, rows: &[KeyRow]) {
+        let known = self.by_digest.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let keys = rows.iter().filter(|row| row.revoked_at.is_none()).map(|row| {
+            let unchanged = known.get(&row.digest).filter(|key| key.is(row));
+            (row.digest, unchanged.cloned().unwrap_or_else(|| self.admit(row)))
+        });
+        *self.by_digest.write().unwrap_or_else(PoisonError::into_inner) = keys.collect();
     }
 
     fn admit(&self, row: &KeyRow) -> Arc<Key> {
@@ -109,7 +117,6 @@ impl Keys {
             id: row.id,
             organisation: row.organisation,
             kind: row.kind,
-            digest: row.digest,
             expires_at: row.expires_at,
             quota: self.limits.quota(row.kind).map(|quota| KeyQuota::new(quota, self.clock.clone())),
         })
@@ -145,39 +152,52 @@ pub struct QuotaState {
 /// A token bucket, refilled evenly.
 #[derive(Debug)]
 struct KeyQuota {
-    bucket: RateLimiter<NotKeyed, InMemoryState, SteadyClock, StateInformationMiddleware>,
+    bucket: RateLimiter<NotKeyed, BucketState, Clock, StateInformationMiddleware>,
+    state: BucketState,
     quota: Quota,
+    /// The moment of the steady clock from which the bucket counts.
+    started: Duration,
 }
 
 impl KeyQuota {
     fn new(quota: Quota, clock: Clock) -> Self {
-        let bucket = RateLimiter::direct_with_clock(quota, SteadyClock(clock));
-        Self { bucket: bucket.with_middleware(), quota }
+        let (started, state) = (clock.steady(), BucketState::default());
+        Self { bucket: RateLimiter::new(quota, state.clone(), clock), state, quota, started }
     }
 
     fn take(&self) -> QuotaState {
         let clock = self.bucket.clock();
         let (remaining, retry_after) = match self.bucket.check() {
             Ok(state) => (state.remaining_burst_capacity(), None),
-            Err(refused) => (0, Some(refused.wait_time_from(governor::clock::Clock::now(clock)))),
+            Err(refused) => (0, Some(refused.wait_time_from(clock.steady()))),
         };
-        let limit = self.quota.burst_size().get();
-        // While the next token is on its way, the bucket is nearer to full by what has come of it.
-        let missing = self.quota.replenish_interval() * (limit - remaining);
-        let since_last =
-            retry_after.map_or(Duration::ZERO, |wait| self.quota.replenish_interval().saturating_sub(wait));
-        QuotaState { limit, remaining, full_at: clock.0.now() + missing.saturating_sub(since_last), retry_after }
+        let full_in = (self.started + self.state.full_at()).saturating_sub(clock.steady());
+        QuotaState { limit: self.quota.burst_size().get(), remaining, full_at: clock.now() + full_in, retry_after }
     }
 }
 
-#[derive(Debug)]
-struct SteadyClock(Clock);
+/// The moment at which the bucket is full again, in nanoseconds since it was made: all that the limiter
+/// has to remember.
+#[derive(Clone, Debug, Default)]
+struct BucketState(Arc<Mutex<Option<Nanos>>>);
 
-impl governor::clock::Clock for SteadyClock {
-    type Instant = Duration;
+impl BucketState {
+    fn full_at(&self) -> Duration {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or_default().into()
+    }
+}
 
-    fn now(&self) -> Duration {
-        self.0.steady()
+impl StateStore for BucketState {
+    type Key = NotKeyed;
+
+    fn measure_and_replace<T, F, E>(&self, _: &NotKeyed, decide: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (answer, next) = decide(*state)?;
+        *state = Some(next);
+        Ok(answer)
     }
 }
 
@@ -217,7 +237,9 @@ mod tests {
         near(full_in(quota.take()), 108_000);
         clock.advance(Duration::from_secs(10));
         near(full_in(quota.take()), 98_000);
-        clock.advance(Duration::from_secs(98));
+        clock.advance(Duration::from_secs(26 + 35));
+        near(full_in(quota.take()), 73_000);
+        clock.advance(Duration::from_secs(73));
         assert_eq!(quota.take().remaining, 2);
     }
 }

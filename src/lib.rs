@@ -22,8 +22,8 @@
 //! | [`cli`] | the command line; one file for each group of commands |
 //! | [`clock`], [`logging`] | the one source of time; the form of the log |
 //!
-//! Arrows point one way: `cli` and `http` use the use cases, these use `throttle` and `store`, and all
-//! of them use `domain`, which knows nobody.
+//! Arrows point one way: `cli` and `http` use the use cases, these use `throttle` and `keys`, which use
+//! `store`, and all of them use `domain`, which knows nobody.
 //!
 //! # The way of a sign-in
 //!
@@ -31,8 +31,8 @@
 //! 2. `http::api_key` reads the body (`http::body`, at most 16 KiB and five seconds), because the key may
 //!    be in it, finds the key in memory ([`keys::Keys::find`]) and takes a request off its quota.
 //! 3. `http::sign_in` turns the fields into values that cannot be wrong, or into a list of all that is.
-//! 4. [`sign_in::SignIn::sign_in`] parses the address (E004) and asks the throttle (E006). Both cost
-//!    memory and arithmetic only.
+//! 4. [`sign_in::SignIn::sign_in`] refuses an address that is not valid (E004) and asks the throttle
+//!    (E006), which costs memory and arithmetic only.
 //! 5. One job goes to the writer's thread. In one transaction it reads the customer and the ban, decides
 //!    (E005, E002, E003, E007), creates what is missing, and records session and attempt.
 //! 6. The writer commits all the jobs that wait with one sync of the disk, then answers each. Only now

@@ -65,7 +65,7 @@ fn level(level: Level) -> &'static str {
     }
 }
 
-/// Appends `text` with everything that is not plainly visible written as `\u{…}`. (In JSON, control
+/// Appends `text` with everything that is not plainly visible written as `<U+202E>`. (In JSON, control
 /// characters are escaped already, and what is left stands in texts, where this is as good as any.)
 fn push_printable(line: &mut String, text: &str) {
     for character in text.chars() {
@@ -82,7 +82,7 @@ fn push_printable(line: &mut String, text: &str) {
     }
 }
 
-/// The fields of a record that have a value, in their order.
+/// The fields of a record that have a value.
 fn fields(record: &Record<'_>) -> Vec<(String, Json)> {
     let mut fields = Fields(Vec::new());
     // Only a visitor can make a visit fail, and this one does not.

@@ -44,10 +44,9 @@ impl Sessions {
     pub async fn sign_out(&self, key: &Key, identity: &IdentityId, store: &Store) -> Result<(), StoreError> {
         let now = self.clock.now();
         let found = store.read(|tx| tx.find_session(key.organisation, identity, now))?;
-        match (found, identity.session_id()) {
-            (Some((session, _)), Some(id)) if !session.is_ended => {
-                store.write(move |tx| tx.revoke_session(id, now)).await
-            }
+        let id = identity.session_id();
+        match found {
+            Some((session, _)) if !session.is_ended => store.write(move |tx| tx.revoke_session(id, now)).await,
             _ => Ok(()),
         }
     }
@@ -57,9 +56,9 @@ impl Sessions {
     fn touch(&self, session: &Session, identity: &IdentityId, now: Timestamp, store: &Store) {
         if let Some(idle_timeout) = self.idle_timeout
             && session.last_seen_at + idle_timeout / 20 <= now
-            && let Some(id) = identity.session_id()
         {
-            store.write_if_idle(move |tx| tx.touch_session(id, now));
+            let id = identity.session_id();
+            store.write_unless_full(move |tx| tx.touch_session(id, now));
         }
     }
 }

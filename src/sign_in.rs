@@ -34,8 +34,8 @@ pub struct SignIn {
 
 /// A request whose form has been checked. The address has not: a wrong one is an answer of its own.
 pub struct Request {
-    /// The address as it was sent.
-    pub email: String,
+    /// The address; `None`: what was sent is no valid one.
+    pub email: Option<EmailAddress>,
     /// The first name.
     pub first_name: Option<PersonName>,
     /// The last name.
@@ -68,7 +68,8 @@ impl From<Refusal> for Answer {
     }
 }
 
-/// Too many requests wait for the disk: nothing was decided, nothing recorded.
+/// Too many requests wait for the disk: nothing was decided or recorded. (The throttle has counted the
+/// attempt.)
 #[derive(Debug, thiserror::Error)]
 #[error("too many requests wait for the disk")]
 pub struct Overloaded;
@@ -98,7 +99,7 @@ impl SignIn {
         let mut attempt =
             Attempt { organisation: key.organisation, api_key: key.id, mailbox: None, email: None, ip: request.ip };
 
-        let Ok(email) = EmailAddress::parse(&request.email) else {
+        let Some(email) = request.email.clone() else {
             let recorded = store.write(record_invalid_email(attempt.clone(), now)).await;
             return self.answer(recorded, attempt, now);
         };

@@ -48,6 +48,9 @@ fn check_database(context: &Context) -> Vec<Finding> {
         Err(OpenError::Missing { .. }) => {
             finding(true, format!("{} is not there yet: the server makes it", path.display()))
         }
+        Err(OpenError::Older { found, known, .. }) => {
+            finding(true, format!("{} has version {found}: the server upgrades it to {known}", path.display()))
+        }
         Err(error) => finding(false, error.to_string()),
         Ok(database) => match database.find_damage() {
             Err(error) => finding(false, error.to_string()),

@@ -7,19 +7,19 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::attempts::{ShownAttempt, attempts_table};
-use super::output::{or_dash, print_line, table};
+use super::output::{or_dash, table};
 use super::{Context, find_organisation};
 use crate::config::Period;
 use crate::domain::{CuRefNo, EmailAddress, OrganisationId, Timestamp};
 use crate::session::is_alive;
 use crate::store::{AttemptFilter, BanRow, CustomerRow, Session, Tx};
 
-/// Of each customer, `show` lists so many of the newest attempts.
-const SHOWN_ATTEMPTS: usize = 10;
+/// Of each customer, `show` lists so many of the newest sessions and attempts.
+const SHOWN: usize = 10;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Show a customer with bans, sessions and the last attempts
+    /// Show a customer with all bans and the newest sessions and attempts
     Show(Who),
     /// Ban a customer (E005) and end all sessions
     Ban {
@@ -94,7 +94,7 @@ fn change(
         let (_, customer) = find(context, tx, who)?;
         work(tx, &customer)
     })?;
-    print_line(&done)
+    context.output.done(done)
 }
 
 fn ban(
@@ -190,13 +190,13 @@ fn show(context: &Context, who: &Who) -> anyhow::Result<()> {
         let filter = AttemptFilter {
             organisation: Some(organisation),
             customer: Some(customer.id),
-            limit: SHOWN_ATTEMPTS,
+            limit: SHOWN,
             ..AttemptFilter::default()
         };
         let session = |session: Session| shown_session(session, idle_timeout, now);
         anyhow::Ok(ShownCustomer {
             bans: tx.list_bans(customer.id)?.into_iter().map(|ban| shown_ban(ban, now)).collect(),
-            sessions: tx.list_sessions(customer.id)?.into_iter().map(session).collect(),
+            sessions: tx.list_sessions(customer.id, SHOWN)?.into_iter().map(session).collect(),
             attempts: tx.list_attempts(&filter)?.into_iter().map(ShownAttempt::from).collect(),
             cu_ref_no: customer.account.cu_ref_no,
             email: customer.account.email,

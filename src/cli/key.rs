@@ -1,15 +1,15 @@
 //! `key create`, `key list`, `key revoke`
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
 
-use super::output::{or_dash, print_line, table};
+use super::output::{or_dash, table};
 use super::{Context, find_organisation};
 use crate::config::Period;
 use crate::domain::{ApiKey, KeyKind, Timestamp};
 use crate::keys;
-use crate::store::{Database, KeyRow, NewKey};
+use crate::store::{Database, KeyRow, KeyState, NewKey};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -84,7 +84,8 @@ fn create(context: &Context, name: Option<&str>, kind: Kind, expires: Option<Per
     })?;
     wait_for_servers();
     let created = Created { api_key: key.expose(), expires_at: expires_at.map(|at| at.to_string()) };
-    context.output.print(&created, |created| created.api_key.to_owned())
+    let printed = context.output.print(&created, |created| created.api_key.to_owned());
+    printed.map_err(|error| anyhow!("the key {} was made but not shown ({error}): revoke it", key.hint()))
 }
 
 #[derive(Serialize)]
@@ -122,10 +123,10 @@ fn list(context: &Context) -> anyhow::Result<()> {
 }
 
 fn listed(row: KeyRow, now: Timestamp) -> ListedKey {
-    let state = match (row.revoked_at, row.expires_at) {
-        (Some(_), _) => "revoked",
-        (None, Some(end)) if end <= now => "expired",
-        _ => "active",
+    let state = match row.state(now) {
+        KeyState::Active => "active",
+        KeyState::Expired => "expired",
+        KeyState::Revoked => "revoked",
     };
     ListedKey {
         key: shown(&row),
@@ -153,10 +154,10 @@ fn revoke(context: &Context, hint: &str) -> anyhow::Result<()> {
         anyhow::Ok(row)
     })?;
     wait_for_servers();
-    print_line(&format!("Revoked {} of {}.", shown(&revoked), revoked.organisation_name))
+    context.output.done(format!("Revoked {} of {}.", shown(&revoked), revoked.organisation_name))
 }
 
-/// The one key in force that the hint names: its last four characters, also with its prefix before.
+/// The one key, not yet revoked, that the hint names: its last four characters, also with its prefix before.
 fn find_by_hint(rows: Vec<KeyRow>, hint: &str) -> anyhow::Result<KeyRow> {
     let names = |row: &KeyRow| {
         let prefix = row.kind.prefix();
@@ -164,7 +165,7 @@ fn find_by_hint(rows: Vec<KeyRow>, hint: &str) -> anyhow::Result<KeyRow> {
     };
     let mut matching: Vec<KeyRow> = rows.into_iter().filter(|row| row.revoked_at.is_none() && names(row)).collect();
     match matching.len() {
-        0 | 1 => matching.pop().context("there is no such key in force: see magic-auth key list"),
+        0 | 1 => matching.pop().context("there is no such key, or it is revoked already: see magic-auth key list"),
         _ => {
             let shown: Vec<_> =
                 matching.iter().map(|row| format!("{} of {}", shown(row), row.organisation_name)).collect();

@@ -17,6 +17,17 @@ impl Output {
         let text = if self.json { serde_json::to_string_pretty(value)? } else { text(value) };
         print_line(&text)
     }
+
+    /// Says what was done.
+    pub(super) fn done(&self, message: String) -> anyhow::Result<()> {
+        self.print(&Done { message }, |done| done.message.clone())
+    }
+}
+
+/// That something was done.
+#[derive(Serialize)]
+struct Done {
+    message: String,
 }
 
 /// Prints a line, or several, on standard output.

@@ -3,20 +3,25 @@
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use super::Config;
+use super::{Config, Period};
+use crate::domain::KeyKind;
+
+/// More threads than that are a mistake, and more than the HTTP server can have.
+pub const MAX_WORKERS: usize = 512;
 
 /// Why the configuration cannot be used. Each message is one line and says where to look; none
 /// repeats a key.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read the configuration {}: {source}", path.display())]
+    #[error("cannot read the configuration {}: {cause}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// What the system says.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The file is no valid TOML, or a value breaks its rules.
     #[error("{}:{line}: {message}", path.display())]
@@ -49,7 +54,7 @@ impl Config {
         match std::fs::read_to_string(path) {
             Ok(text) => Self::parse(&text, path),
             Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(source) => Err(ConfigError::Unreadable { path: path.to_owned(), source }),
+            Err(cause) => Err(ConfigError::Unreadable { path: path.to_owned(), cause }),
         }
     }
 
@@ -67,6 +72,7 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), String> {
+        self.check_numbers()?;
         let mut names = HashSet::new();
         let mut keys = HashSet::new();
         for organisation in &self.organisations {
@@ -92,6 +98,26 @@ impl Config {
     }
 }
 
+impl Config {
+    fn check_numbers(&self) -> Result<(), String> {
+        if self.server.workers > MAX_WORKERS {
+            return Err(format!("server.workers is at most {MAX_WORKERS}"));
+        }
+        for (name, quota) in [
+            ("throttle.email", self.throttle.mailbox_quota()),
+            ("throttle.ip", self.throttle.network_quota()),
+            ("rate_limit.prod", self.rate_limit.quota(KeyKind::Prod)),
+            ("rate_limit.dev", self.rate_limit.quota(KeyKind::Dev)),
+        ] {
+            let refill = quota.map_or(Duration::ZERO, |quota| quota.replenish_interval() * quota.burst_size().get());
+            if refill > Period::LONGEST {
+                return Err(format!("{name}: the whole burst would need more than 36500d to come back"));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A parser's message may quote what it found. What could be a key is left out.
 fn without_keys(message: &str) -> String {
     let is_secret = |word: &str| word.len() >= 24;
@@ -105,9 +131,7 @@ fn without_keys(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::KeyKind;
     use proptest::prelude::*;
-    use std::time::Duration;
 
     fn error(text: &str) -> String {
         Config::parse(text, Path::new("config.toml")).unwrap_err().to_string()
@@ -194,6 +218,15 @@ mod tests {
     fn contradictions_are_found() {
         let twice = "[[organisation]]\nname = \"a\"\n[[organisation]]\nname = \"a\"";
         assert_eq!(error(twice), "config.toml: the organisation \"a\" stands there twice");
+        assert_eq!(error("[server]\nworkers = 513"), "config.toml: server.workers is at most 512");
+        let slow = "[rate_limit.dev]\nrequests = 1\nper = \"36500d\"\nburst = 2";
+        assert!(error(slow).starts_with("config.toml: rate_limit.dev: the whole burst"), "{}", error(slow));
+        for limit in
+            ["[throttle.ip]\nburst = 4294967295\nperiod = \"1ms\"", "[rate_limit.prod]\nrequests = 1\nper = \"365d\""]
+        {
+            let config = Config::parse(limit, Path::new("config.toml"));
+            assert!(config.is_err() || limits(&config.unwrap()).iter().take(4).all(Option::is_some), "{limit}");
+        }
         let demo = include_str!("../../config.toml").replace("127.0.0.1:8080", "0.0.0.0:8080");
         assert!(error(&demo).contains("has a demo key, which everybody knows"), "{}", error(&demo));
     }

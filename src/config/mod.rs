@@ -14,7 +14,7 @@ use std::time::Duration;
 use governor::Quota;
 use serde::Deserialize;
 
-pub use load::ConfigError;
+pub use load::{ConfigError, MAX_WORKERS};
 pub use values::{ConfiguredKey, OrganisationName, Origin, Period, TrustedProxy};
 
 use crate::domain::{Canonicalization, KeyKind};
@@ -177,6 +177,9 @@ impl ThrottleConfig {
     }
 }
 
+/// What the limiter can count. An interval that is rounded to nothing would be no limit.
+const SHORTEST_INTERVAL: Duration = Duration::from_nanos(1);
+
 /// `[throttle.email]` and `[throttle.ip]`: `burst` attempts at once (0: no limit), which come back
 /// evenly within `period`. What is left out has the limit's own default.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -190,7 +193,7 @@ impl AttemptLimit {
     fn quota(self, default_burst: u32) -> Option<Quota> {
         let burst = NonZeroU32::new(self.burst.unwrap_or(default_burst))?;
         let period = self.period.map_or(Duration::from_mins(10), Period::get);
-        Quota::with_period(period / burst.get()).map(|quota| quota.allow_burst(burst))
+        Quota::with_period((period / burst.get()).max(SHORTEST_INTERVAL)).map(|quota| quota.allow_burst(burst))
     }
 }
 
@@ -230,7 +233,7 @@ impl RequestLimit {
         let requests = self.requests.unwrap_or(default_requests);
         let burst = NonZeroU32::new(self.burst.unwrap_or(default_burst))?;
         let interval = self.per.map_or(Duration::from_hours(1), Period::get).checked_div(requests)?;
-        Quota::with_period(interval).map(|quota| quota.allow_burst(burst))
+        Quota::with_period(interval.max(SHORTEST_INTERVAL)).map(|quota| quota.allow_burst(burst))
     }
 }
 

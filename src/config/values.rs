@@ -26,7 +26,7 @@ pub enum PeriodError {
 }
 
 impl Period {
-    const LONGEST: Duration = Duration::from_hours(36_500 * 24);
+    pub(super) const LONGEST: Duration = Duration::from_hours(36_500 * 24);
 
     /// A period that the program itself sets.
     pub(super) const fn new(duration: Duration) -> Self {

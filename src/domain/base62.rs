@@ -9,7 +9,7 @@ const ALPHABET: [char; 62] = [
     'k', 'l', 'm', 'n', 'o', 'p', 'q', 'r', 's', 't', 'u', 'v', 'w', 'x', 'y', 'z',
 ];
 
-/// `length` characters drawn evenly from the operating system's cryptographic source.
+/// `length` characters drawn evenly by a cryptographic generator that the operating system seeds.
 pub(super) fn random(length: usize) -> String {
     nanoid::nanoid!(length, &ALPHABET)
 }

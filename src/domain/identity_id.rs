@@ -33,11 +33,14 @@ impl SessionId {
 /// The service keeps the digest of the whole and shows the text once, in the answer that creates
 /// the session.
 #[derive(Clone, PartialEq, Eq)]
-pub struct IdentityId(String);
+pub struct IdentityId {
+    text: String,
+    session: SessionId,
+}
 
 /// The text is not an identity id that this service can have made.
 #[derive(Debug, thiserror::Error)]
-#[error("an identity id is 32 letters and digits")]
+#[error("not an identity id")]
 pub struct IdentityIdError;
 
 impl IdentityId {
@@ -47,35 +50,40 @@ impl IdentityId {
     /// A new identity id for a session that begins now.
     #[must_use]
     pub fn generate(now: Timestamp) -> Self {
-        let row = SessionId::generate(now).as_i64().unsigned_abs();
-        Self(base62::encode(row, Self::ROW) + &base62::random(Self::SECRET))
+        let session = SessionId::generate(now);
+        let row = base62::encode(session.0.unsigned_abs(), Self::ROW);
+        Self { text: row + &base62::random(Self::SECRET), session }
     }
 
     /// Reads an identity id that somebody sent.
     ///
     /// # Errors
-    /// When it is not 32 characters of `[A-Za-z0-9]`.
+    /// When it is not 32 characters of `[A-Za-z0-9]`, or names a row that cannot exist.
     pub fn parse(text: &str) -> Result<Self, IdentityIdError> {
-        base62::is_text(text, Self::ROW + Self::SECRET).then(|| Self(text.to_owned())).ok_or(IdentityIdError)
+        if !base62::is_text(text, Self::ROW + Self::SECRET) {
+            return Err(IdentityIdError);
+        }
+        let number = base62::decode(&text[..Self::ROW]).and_then(|number| i64::try_from(number).ok());
+        let session = number.map(SessionId).ok_or(IdentityIdError)?;
+        Ok(Self { text: text.to_owned(), session })
     }
 
-    /// The session's row; `None` when the text names none that can exist.
+    /// The session's row.
     #[must_use]
-    pub fn session_id(&self) -> Option<SessionId> {
-        let number = base62::decode(&self.0[..Self::ROW])?;
-        i64::try_from(number).ok().map(SessionId)
+    pub fn session_id(&self) -> SessionId {
+        self.session
     }
 
     /// What the database keeps of it.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        Digest::of(&self.0)
+        Digest::of(&self.text)
     }
 
     /// The secret itself, for the answer to its owner.
     #[must_use]
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 
@@ -97,13 +105,15 @@ mod tests {
     }
 
     #[test]
-    fn the_documented_example_is_well_formed() {
-        assert!(IdentityId::parse("Z9CPkS2o3UV163VQn5OUv0T8BQi8Fvdg").is_ok());
+    fn a_row_that_cannot_exist_is_refused() {
+        assert!(IdentityId::parse(&("AzL8n0Y58m7".to_owned() + &"0".repeat(21))).is_ok(), "2^63 - 1");
+        assert!(IdentityId::parse(&("AzL8n0Y58m8".to_owned() + &"0".repeat(21))).is_err(), "2^63");
+        assert!(IdentityId::parse(&"z".repeat(32)).is_err());
     }
 
     #[test]
     fn later_sessions_have_later_rows() {
-        let at = |ms| IdentityId::generate(Timestamp::from_millis(ms)).session_id().unwrap();
+        let at = |ms| IdentityId::generate(Timestamp::from_millis(ms)).session_id();
         assert!(at(1_795_532_645_678) < at(1_795_532_645_679));
     }
 
@@ -115,9 +125,8 @@ mod tests {
 
         #[test]
         fn any_well_formed_text_can_be_looked_up(text in "[A-Za-z0-9]{32}") {
-            let id = IdentityId::parse(&text).unwrap();
-            if let Some(session) = id.session_id() {
-                prop_assert!(session.as_i64() >= 0);
+            if let Ok(id) = IdentityId::parse(&text) {
+                prop_assert!(id.session_id().as_i64() >= 0);
             }
         }
 
@@ -128,7 +137,6 @@ mod tests {
             prop_assert_ne!(&id, &other);
             let again = IdentityId::parse(id.expose()).unwrap();
             prop_assert_eq!(again.session_id(), id.session_id());
-            prop_assert!(id.session_id().is_some());
             prop_assert_eq!(again.digest(), id.digest());
         }
     }

@@ -1,7 +1,7 @@
 //! The values of the service and their rules: what is valid, how it is normalised, what it is called.
 //!
-//! Each value has a private field and one constructor, so that whoever holds one need not check it
-//! again. Nothing here does I/O, and nothing here knows HTTP, SQL or the configuration file.
+//! A value with rules has a private field and one constructor, so that whoever holds one need not check
+//! it again. Nothing here does I/O, and nothing here knows HTTP or SQL.
 
 mod api_key;
 mod base62;

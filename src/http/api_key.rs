@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::Next;
-use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, ResponseError as _, web};
+use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, HttpResponse, ResponseError as _, web};
 
-use super::fields::Fields;
+use super::fields::{Fields, Value};
 use super::reply::ApiError;
 use super::{Services, body};
 use crate::domain::ApiKey;
@@ -43,11 +43,30 @@ pub(super) async fn authenticate(
         Method::POST => body::receive(&mut request).await,
         _ => Ok(Fields::default()),
     };
-    let key = presented_key(request.query_string(), body.as_ref().ok(), request.headers())
-        .and_then(|text| ApiKey::parse(&text).ok())
-        .and_then(|key| services.keys.find(&key, &services.store));
-    let Some(key) = key else {
-        return Ok(request.into_response(ApiError::UnknownKey.error_response()));
+    let is_unread = body.as_ref().is_err_and(ApiError::leaves_body_unread);
+    let mut response = answer(&services, request, body, next).await?;
+    if is_unread {
+        // Else the rest would be waited for, for as long as it takes to come.
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
+    Ok(response)
+}
+
+async fn answer(
+    services: &Services,
+    request: ServiceRequest,
+    body: Result<Fields, ApiError>,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse, Error> {
+    let presented = presented_key(request.query_string(), body.as_ref().ok(), request.headers());
+    let found = match presented.and_then(|text| ApiKey::parse(&text).ok()) {
+        Some(key) => services.keys.find(&key, &services.store),
+        None => Ok(None),
+    };
+    let key = match found {
+        Ok(Some(key)) => key,
+        Ok(None) => return Ok(request.into_response(ApiError::UnknownKey.error_response())),
+        Err(error) => return Ok(request.into_response(HttpResponse::from_error(ApiError::from(error)))),
     };
     let quota = key.take();
     request.extensions_mut().insert(Caller(key));
@@ -66,10 +85,11 @@ pub(super) async fn authenticate(
 /// counts as absent; of several in the query the first counts.
 fn presented_key(query: &str, body: Option<&Fields>, headers: &HeaderMap) -> Option<String> {
     let in_query = query_value(query, "apiKey");
-    let in_body = || {
-        let body = body.filter(|body| body.is_present("apiKey"))?;
-        // One that is no text is there too, and no key.
-        Some(body.text("apiKey").unwrap_or("not a text").to_owned()).filter(|key| !key.is_empty())
+    let in_body = || match body?.get("apiKey")? {
+        Value::Text(key) => Some(key.clone()).filter(|key| !key.is_empty()),
+        Value::Null => None,
+        // It is there, and no key.
+        Value::Other => Some(String::new()),
     };
     in_query.or_else(in_body).or_else(|| bearer(headers))
 }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use actix_multipart::{Field, Multipart};
+use actix_multipart::{Field, Multipart, MultipartError};
 use actix_web::HttpMessage as _;
 use actix_web::dev::{Payload, ServiceRequest};
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use actix_web::web::{Bytes, BytesMut};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use log::debug;
 use mime::Mime;
 
 use super::fields::{Fields, Value, problem};
@@ -19,24 +20,24 @@ const MAX_LENGTH: usize = 16 * 1_024;
 /// For the whole body, from the end of the head: the HTTP layer has no time limit of its own for it.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// Parts of a multipart body. An endpoint knows six fields.
-const MAX_PARTS: usize = 100;
-
 /// Takes the body off the request and reads its fields.
 pub(super) async fn receive(request: &mut ServiceRequest) -> Result<Fields, ApiError> {
     let payload = request.take_payload();
     let headers = request.headers();
+    let body = tokio::time::timeout(DEADLINE, read(payload)).await.map_err(|_| ApiError::BodyTimedOut)??;
     if headers.get(CONTENT_ENCODING).is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(ApiError::UnsupportedMediaType);
     }
-    let body = tokio::time::timeout(DEADLINE, read(payload)).await.map_err(|_| ApiError::BodyTimedOut)??;
     decode(headers, body).await
 }
 
 async fn read(mut payload: Payload) -> Result<Bytes, ApiError> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| ApiError::BodyBroken)?;
+        let chunk = chunk.map_err(|error| {
+            debug!("a request body broke off: {error}");
+            ApiError::BodyBroken
+        })?;
         if body.len() + chunk.len() > MAX_LENGTH {
             return Err(ApiError::BodyTooLarge);
         }
@@ -63,7 +64,9 @@ async fn decode(headers: &HeaderMap, body: Bytes) -> Result<Fields, ApiError> {
 }
 
 fn is_utf8(media_type: &Mime) -> bool {
-    media_type.get_param(mime::CHARSET).is_none_or(|charset| charset == mime::UTF_8 || charset == "us-ascii")
+    media_type
+        .get_param("charset")
+        .is_none_or(|charset| ["utf-8", "utf8", "us-ascii"].iter().any(|name| charset == *name))
 }
 
 fn json(body: &[u8]) -> Result<Fields, ApiError> {
@@ -96,12 +99,7 @@ async fn multipart(headers: &HeaderMap, body: Bytes) -> Result<Fields, ApiError>
     let body = stream::once(std::future::ready(Ok(body)));
     let mut parts = Multipart::new(headers, body);
     let mut fields = Fields::default();
-    let mut count = 0;
-    while let Some(part) = parts.try_next().await.map_err(|_| malformed_multipart())? {
-        count += 1;
-        if count > MAX_PARTS {
-            return Err(invalid_body("has more than 100 parts"));
-        }
+    while let Some(part) = parts.try_next().await.map_err(|error| malformed_multipart(&error))? {
         let name = part.name().unwrap_or_default().to_owned();
         let value = part_value(part).await?;
         fields.add(name, value);
@@ -111,14 +109,15 @@ async fn multipart(headers: &HeaderMap, body: Bytes) -> Result<Fields, ApiError>
 
 async fn part_value(part: Field) -> Result<Value, ApiError> {
     let is_file = part.content_disposition().is_some_and(|disposition| disposition.get_filename().is_some());
-    let content: BytesMut = part.try_collect::<Vec<_>>().await.map_err(|_| malformed_multipart())?.concat()[..].into();
-    Ok(match String::from_utf8(content.to_vec()) {
+    let chunks: Vec<Bytes> = part.try_collect().await.map_err(|error| malformed_multipart(&error))?;
+    Ok(match String::from_utf8(chunks.concat()) {
         Ok(text) if !is_file => Value::Text(text),
         _ => Value::Other,
     })
 }
 
-fn malformed_multipart() -> ApiError {
+fn malformed_multipart(error: &MultipartError) -> ApiError {
+    debug!("a multipart body is malformed: {error}");
     invalid_body("must be well-formed multipart/form-data")
 }
 

@@ -39,17 +39,9 @@ impl Fields {
         }
     }
 
-    /// The text of a field; `None` when it is absent or no text.
-    pub(super) fn text(&self, name: &str) -> Option<&str> {
-        match self.values.get(name) {
-            Some(Value::Text(text)) => Some(text),
-            _ => None,
-        }
-    }
-
-    /// Whether the field is there and not `null`.
-    pub(super) fn is_present(&self, name: &str) -> bool {
-        matches!(self.values.get(name), Some(Value::Text(_) | Value::Other))
+    /// What a field holds.
+    pub(super) fn get(&self, name: &str) -> Option<&Value> {
+        self.values.get(name)
     }
 
     /// Reads the fields one after the other, and gathers every problem.

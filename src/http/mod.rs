@@ -43,7 +43,8 @@ const HEAD_DEADLINE: Duration = Duration::from_secs(5);
 /// first and no request is sent into a connection that is being closed.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// At the end, for requests that are under way. Every part of one has a deadline within it.
+/// At the end, for requests that are under way. What is not done by then is cut off: nobody has been told
+/// that it succeeded.
 const SHUTDOWN_DEADLINE_SECS: u64 = 8;
 
 /// What the endpoints work with; one for the whole server.

@@ -93,6 +93,11 @@ pub(super) enum ApiError {
 }
 
 impl ApiError {
+    /// Whether the rest of the body is still to come.
+    pub(super) fn leaves_body_unread(&self) -> bool {
+        matches!(self, Self::BodyTimedOut | Self::BodyBroken | Self::BodyTooLarge)
+    }
+
     /// What programs are told.
     pub(super) fn code(&self) -> &'static str {
         match self {
@@ -211,10 +216,6 @@ impl ResponseError for ApiError {
             }
             Self::Overloaded => {
                 response.insert_header((RETRY_AFTER, 1));
-            }
-            // What is left of the body would be taken for the next request.
-            Self::BodyTimedOut | Self::BodyBroken | Self::BodyTooLarge => {
-                response.force_close();
             }
             _ => {}
         }

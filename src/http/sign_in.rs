@@ -61,7 +61,7 @@ pub(super) async fn handle(
     http: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let request = read(body.0)?;
-    if let Ok(email) = EmailAddress::parse(&request.email) {
+    if let Some(email) = &request.email {
         http.extensions_mut().insert(LoggedEmail(email.masked()));
     }
     let answer = services.sign_in.sign_in(&caller, request, &services.store).await;
@@ -92,7 +92,7 @@ fn read(fields: Fields) -> Result<Request, ApiError> {
         Err(error) => Err(error),
     };
     let request = Request {
-        email: fields.required("email"),
+        email: EmailAddress::parse(&fields.required("email")).ok(),
         first_name: fields.parsed("firstName", name),
         last_name: fields.parsed("lastName", name),
         ip: fields.parsed("customerRealIp", |text| ClientIp::parse(text).map(Some)),

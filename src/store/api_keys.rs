@@ -61,6 +61,29 @@ pub struct KeyRow {
     pub revoked_at: Option<Timestamp>,
 }
 
+/// Whether a key opens anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyState {
+    /// It is in force.
+    Active,
+    /// Its time is over.
+    Expired,
+    /// It was revoked.
+    Revoked,
+}
+
+impl KeyRow {
+    /// Whether the key opens anything at this moment.
+    #[must_use]
+    pub fn state(&self, now: Timestamp) -> KeyState {
+        match (self.revoked_at, self.expires_at) {
+            (Some(_), _) => KeyState::Revoked,
+            (None, Some(end)) if end <= now => KeyState::Expired,
+            _ => KeyState::Active,
+        }
+    }
+}
+
 const SELECT: &str = "SELECT k.id, k.organisation_id, o.name, k.digest, k.prefix, k.hint, k.source,
         k.created_at, k.expires_at, k.revoked_at
     FROM api_keys AS k JOIN organisations AS o ON o.id = k.organisation_id";
@@ -85,7 +108,7 @@ impl Tx<'_> {
             return Ok(true);
         };
         if row.source == KeySource::Cli {
-            return Ok(row.revoked_at.is_none() && row.organisation == new.organisation);
+            return Ok(row.state(now) == KeyState::Active && row.organisation == new.organisation);
         }
         self.prepare("UPDATE api_keys SET organisation_id = ?2, revoked_at = NULL WHERE id = ?1")?
             .execute(params![row.id.0, new.organisation.0])?;

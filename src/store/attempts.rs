@@ -152,7 +152,7 @@ impl Tx<'_> {
     /// When the database fails.
     pub fn list_throttled_attempts(&self, start: Timestamp) -> Result<Vec<ThrottledAttempt>, StoreError> {
         let mut statement = self.prepare(
-            "SELECT a.at, a.organisation_id, a.mailbox, a.ip, a.count, k.prefix
+            "SELECT a.at, a.organisation_id, a.mailbox, a.ip, a.count, k.prefix, a.outcome IN ('E001', 'E006')
             FROM login_attempts AS a JOIN api_keys AS k ON k.id = a.api_key_id
             ORDER BY a.id DESC",
         )?;
@@ -161,6 +161,10 @@ impl Tx<'_> {
         while let Some(row) = rows.next()? {
             let at = Timestamp::from_millis(row.get(0)?);
             if at < start {
+                // These two are written later than they happened, and say nothing of the rows before them.
+                if row.get(6)? {
+                    continue;
+                }
                 break;
             }
             let (mailbox, prefix) = (row.get::<_, Option<i64>>(2)?, row.get_ref(5)?.as_str().unwrap_or_default());

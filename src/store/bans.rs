@@ -2,6 +2,15 @@
 
 use rusqlite::params;
 
+/// In SQL, whether a ban of the customer `c` is in force at the moment `?1`: [`BanRow::is_active`].
+macro_rules! is_banned {
+    () => {
+        "EXISTS (SELECT 1 FROM bans AS b
+            WHERE b.customer_id = c.id AND b.lifted_at IS NULL AND (b.expires_at IS NULL OR b.expires_at > ?1))"
+    };
+}
+pub(super) use is_banned;
+
 use super::{StoreError, Tx};
 use crate::domain::{CustomerId, Timestamp};
 

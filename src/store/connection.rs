@@ -1,5 +1,6 @@
 //! How a connection is opened and set up: every pragma in one place, each with its reason.
 
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -39,13 +40,16 @@ impl<'c> Tx<'c> {
 /// database of this program is left as it is.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     refuse_unsafe_library()?;
-    let unusable = |source| OpenError::Unusable { path: path.to_owned(), source };
+    let unusable = |cause| OpenError::Unusable { path: path.to_owned(), cause };
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    make_private(path);
     let connection = Connection::open_with_flags(absolute(path), flags).map_err(unusable)?;
     set_up(&connection).map_err(unusable)?;
     schema::recognise(&connection).map_err(|error| OpenError::at(path, error))?;
-    set_up_writing(&connection).map_err(unusable)?;
-    Ok(connection)
+    match set_up_writing(&connection).map_err(unusable)?.as_str() {
+        "wal" => Ok(connection),
+        mode => Err(OpenError::NoWal { path: path.to_owned(), mode: mode.to_owned() }),
+    }
 }
 
 const READER_FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
@@ -64,7 +68,13 @@ pub(super) fn open_reader_pool(path: &Path, size: u32) -> Result<r2d2::Pool<Sqli
         .test_on_check_out(false)
         .connection_timeout(BUSY_TIMEOUT * 2)
         .build(manager)
-        .map_err(|source| OpenError::Readers { path: path.to_owned(), source })
+        .map_err(|cause| OpenError::Readers { path: path.to_owned(), cause })
+}
+
+/// Makes a file that is not there yet, for nobody but its owner to read; its WAL has the same mode. When
+/// that fails, SQLite says why in a moment.
+fn make_private(path: &Path) {
+    drop(std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path));
 }
 
 /// SQLite before 3.51.3 can lose commits when a WAL is reset: <https://sqlite.org/wal.html>, section 11.
@@ -93,16 +103,19 @@ fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "foreign_keys", true)
 }
 
-fn set_up_writing(connection: &Connection) -> rusqlite::Result<()> {
-    // Readers and the writer do not wait for each other.
-    connection.pragma_update(None, "journal_mode", "wal")?;
+/// Gives the journal mode that the file is in.
+fn set_up_writing(connection: &Connection) -> rusqlite::Result<String> {
     // A commit is on the disk when it is answered; NORMAL would lose the last ones at a power cut.
     connection.pragma_update(None, "synchronous", "full")?;
+    // On macOS, only this makes the disk write what it has in its own memory.
+    connection.pragma_update(None, "fullfsync", true)?;
     // 16 MiB of WAL before its pages are moved into the database: each page that several commits
     // changed is then moved once.
     connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
     // After a burst, the WAL shrinks again.
-    connection.pragma_update(None, "journal_size_limit", 64 << 20)
+    connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    // Readers and the writer do not wait for each other.
+    connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
 }
 
 fn set_up_reading(connection: &Connection) -> rusqlite::Result<()> {

@@ -3,6 +3,7 @@
 use rusqlite::types::ToSql;
 use rusqlite::{OptionalExtension as _, Row, params};
 
+use super::bans::is_banned;
 use super::{StoreError, Tx};
 use crate::domain::{CanonicalEmail, CuRefNo, CustomerId, EmailAddress, OrganisationId, PersonName, Timestamp};
 
@@ -77,14 +78,11 @@ pub struct CustomerRow {
     pub email_authorized_at: Option<Timestamp>,
     /// The `cuRefNo` of who brought the customer.
     pub referred_by: Option<String>,
-    /// The epoch that living sessions have.
-    pub session_epoch: i64,
 }
 
 /// What [`Account`] holds, of `customers AS c` at the moment `?1`.
-pub(super) const ACCOUNT_COLUMNS: &str = "c.cu_ref_no, c.email, c.phone, c.first_name, c.last_name, c.company_name,
-    EXISTS (SELECT 1 FROM bans AS b
-        WHERE b.customer_id = c.id AND b.lifted_at IS NULL AND (b.expires_at IS NULL OR b.expires_at > ?1))";
+pub(super) const ACCOUNT_COLUMNS: &str =
+    concat!("c.cu_ref_no, c.email, c.phone, c.first_name, c.last_name, c.company_name, ", is_banned!());
 
 /// The number of [`ACCOUNT_COLUMNS`].
 pub(super) const ACCOUNT_WIDTH: usize = 7;
@@ -100,16 +98,14 @@ impl Tx<'_> {
         canonical: &CanonicalEmail,
         now: Timestamp,
     ) -> Result<Option<Customer>, StoreError> {
-        let mut statement = self.prepare(
-            "SELECT c.id, c.registered_at IS NOT NULL, c.email_authorized_at IS NOT NULL,
-                EXISTS (SELECT 1 FROM bans AS b
-                    WHERE b.customer_id = c.id AND b.lifted_at IS NULL
-                        AND (b.expires_at IS NULL OR b.expires_at > ?3)),
-                c.first_name IS NOT NULL, c.last_name IS NOT NULL
+        let mut statement = self.prepare(concat!(
+            "SELECT c.id, c.registered_at IS NOT NULL, c.email_authorized_at IS NOT NULL, ",
+            is_banned!(),
+            ", c.first_name IS NOT NULL, c.last_name IS NOT NULL
             FROM customers AS c
-            WHERE c.organisation_id = ?1 AND c.email_canonical = ?2",
-        )?;
-        let customer = statement.query_row(params![organisation.0, canonical.as_str(), now.as_millis()], |row| {
+            WHERE c.organisation_id = ?2 AND c.email_canonical = ?3",
+        ))?;
+        let customer = statement.query_row(params![now.as_millis(), organisation.0, canonical.as_str()], |row| {
             Ok(Customer {
                 id: CustomerId(row.get(0)?),
                 is_registered: row.get(1)?,
@@ -238,8 +234,7 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Result<Option<CustomerRow>, StoreError> {
         let mut statement = self.prepare(&format!(
-            "SELECT {ACCOUNT_COLUMNS}, c.id, c.created_at, c.registered_at, c.email_authorized_at, r.cu_ref_no,
-                c.session_epoch
+            "SELECT {ACCOUNT_COLUMNS}, c.id, c.created_at, c.registered_at, c.email_authorized_at, r.cu_ref_no
             FROM customers AS c LEFT JOIN customers AS r ON r.id = c.referred_by
             WHERE c.organisation_id = ?2 AND {condition}"
         ))?;
@@ -257,7 +252,6 @@ fn read_customer(row: &Row<'_>) -> rusqlite::Result<CustomerRow> {
         registered_at: moment(ACCOUNT_WIDTH + 2)?,
         email_authorized_at: moment(ACCOUNT_WIDTH + 3)?,
         referred_by: row.get(ACCOUNT_WIDTH + 4)?,
-        session_epoch: row.get(ACCOUNT_WIDTH + 5)?,
     })
 }
 

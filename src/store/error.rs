@@ -4,7 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// An operation failed. The texts are for the log, not for the caller of the service.
+use super::writer::BatchError;
+
+/// An operation failed. The texts tell the cause, and are for the log, not for the caller of the service.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Too many jobs wait for the writer already.
@@ -12,13 +14,13 @@ pub enum StoreError {
     Overloaded,
     /// The database refused a statement.
     #[error("database error: {0}")]
-    Database(#[from] rusqlite::Error),
+    Database(rusqlite::Error),
     /// The transaction that the job shared with others was not committed.
     #[error("the transaction failed: {0}")]
-    Transaction(Arc<rusqlite::Error>),
+    Batch(Arc<BatchError>),
     /// No reader could be had.
     #[error("no connection to read with: {0}")]
-    Reader(#[from] r2d2::Error),
+    Reader(r2d2::Error),
     /// The job panicked.
     #[error("a job panicked")]
     Panicked,
@@ -33,6 +35,18 @@ pub enum StoreError {
     Stopped,
 }
 
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<r2d2::Error> for StoreError {
+    fn from(error: r2d2::Error) -> Self {
+        Self::Reader(error)
+    }
+}
+
 /// The database cannot be used at all. Each message is one line and says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -43,20 +57,20 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// SQLite cannot open or set up the file.
-    #[error("cannot open the database {}: {source}", path.display())]
+    #[error("cannot open the database {}: {cause}", path.display())]
     Unusable {
         /// The file.
         path: PathBuf,
         /// What SQLite says.
-        source: rusqlite::Error,
+        cause: rusqlite::Error,
     },
     /// The readers cannot be opened.
-    #[error("cannot open the database {}: {source}", path.display())]
+    #[error("cannot open the database {}: {cause}", path.display())]
     Readers {
         /// The file.
         path: PathBuf,
         /// What the pool says.
-        source: r2d2::Error,
+        cause: r2d2::Error,
     },
     /// The file belongs to a newer program.
     #[error("the database {} has version {found}, but this program knows only {known}: use a newer magic-auth", path.display())]
@@ -84,6 +98,14 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
+    /// The file system cannot do what a WAL needs.
+    #[error("the database {} cannot be used in WAL mode, but only in mode {mode}: put it on a local file system", path.display())]
+    NoWal {
+        /// The file.
+        path: PathBuf,
+        /// The journal mode that SQLite is in.
+        mode: String,
+    },
     /// The SQLite library is one that can lose commits.
     #[error("the SQLite library {0} can lose commits in WAL mode: 3.51.3 or newer is needed")]
     UnsafeLibrary(&'static str),
@@ -94,12 +116,12 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// The lock beside the file cannot be made.
-    #[error("cannot lock the database with {}: {source}", path.display())]
+    #[error("cannot lock the database with {}: {cause}", path.display())]
     Lock {
         /// The lock file.
         path: PathBuf,
         /// What the system says.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The system gives no thread for the writer.
     #[error("cannot start the writer's thread: {0}")]
@@ -111,7 +133,7 @@ impl OpenError {
         use super::schema::{SchemaError, VERSION};
         let path = path.to_owned();
         match error {
-            SchemaError::Database(source) => Self::Unusable { path, source },
+            SchemaError::Database(cause) => Self::Unusable { path, cause },
             SchemaError::Newer(found) => Self::Newer { path, found, known: VERSION },
             SchemaError::Older(found) => Self::Older { path, found, known: VERSION },
             SchemaError::Foreign => Self::Foreign { path },

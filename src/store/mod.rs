@@ -21,7 +21,7 @@ use std::path::Path;
 
 use r2d2_sqlite::SqliteConnectionManager;
 
-pub use api_keys::{KeyRow, KeySource, NewKey};
+pub use api_keys::{KeyRow, KeySource, KeyState, NewKey};
 pub use attempts::{Attempt, AttemptFilter, AttemptRow, ThrottledAttempt};
 pub use bans::BanRow;
 pub use connection::Tx;
@@ -30,6 +30,7 @@ pub use error::{OpenError, StoreError};
 pub use lock::ServerLock;
 pub use organisations::OrganisationRow;
 pub use sessions::{NewSession, Session};
+pub use writer::BatchError;
 
 use writer::Writer;
 
@@ -130,7 +131,7 @@ impl Store {
     }
 
     /// Hands `work` to the writer and does not wait for it. For what may be lost: a full queue drops it.
-    pub fn write_if_idle(&self, work: impl FnOnce(&Tx<'_>) -> Result<(), StoreError> + Send + 'static) {
+    pub fn write_unless_full(&self, work: impl FnOnce(&Tx<'_>) -> Result<(), StoreError> + Send + 'static) {
         drop(self.writer.submit(work));
     }
 

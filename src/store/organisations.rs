@@ -28,11 +28,7 @@ impl Tx<'_> {
         Ok(OrganisationId(self.last_insert_rowid()))
     }
 
-    /// The organisation of that name.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub fn find_organisation(&self, name: &str) -> Result<Option<OrganisationId>, StoreError> {
+    fn find_organisation(&self, name: &str) -> Result<Option<OrganisationId>, StoreError> {
         let mut statement = self.prepare("SELECT id FROM organisations WHERE name = ?1")?;
         Ok(statement.query_row([name], |row| row.get(0).map(OrganisationId)).optional()?)
     }

@@ -1,6 +1,6 @@
 //! The table `sessions`: digests, never identity ids.
 
-use rusqlite::{ErrorCode, OptionalExtension as _, Row, params};
+use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::customers::{ACCOUNT_COLUMNS, ACCOUNT_WIDTH, read_account};
 use super::{Account, StoreError, Tx};
@@ -53,7 +53,7 @@ impl Tx<'_> {
         for _ in 0..TRIES {
             let identity = IdentityId::generate(now);
             let inserted = statement.execute(params![
-                identity.session_id().map(SessionId::as_i64),
+                identity.session_id().as_i64(),
                 identity.digest().as_bytes(),
                 new.customer.0,
                 new.ip.map(|ip| ip.to_string()),
@@ -80,14 +80,13 @@ impl Tx<'_> {
         identity: &IdentityId,
         now: Timestamp,
     ) -> Result<Option<(Session, Account)>, StoreError> {
-        let Some(id) = identity.session_id() else { return Ok(None) };
         let mut statement = self.prepare(&format!(
             "SELECT {SESSION_COLUMNS}, {ACCOUNT_COLUMNS}, s.digest
             FROM sessions AS s JOIN customers AS c ON c.id = s.customer_id
             WHERE s.id = ?2 AND c.organisation_id = ?3"
         ))?;
         let found = statement
-            .query_row(params![now.as_millis(), id.as_i64(), organisation.0], |row| {
+            .query_row(params![now.as_millis(), identity.session_id().as_i64(), organisation.0], |row| {
                 let digest = Digest::from_bytes(row.get(SESSION_WIDTH + ACCOUNT_WIDTH)?);
                 Ok((digest, read_session(row)?, read_account(row, SESSION_WIDTH)?))
             })
@@ -115,16 +114,17 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// The sessions of a customer, the newest first. Reads all sessions of the database.
+    /// The newest sessions of a customer, at most `limit`. Reads the table from its end.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn list_sessions(&self, customer: CustomerId) -> Result<Vec<Session>, StoreError> {
+    pub fn list_sessions(&self, customer: CustomerId, limit: usize) -> Result<Vec<Session>, StoreError> {
         let mut statement = self.prepare(&format!(
             "SELECT {SESSION_COLUMNS} FROM sessions AS s JOIN customers AS c ON c.id = s.customer_id
-            WHERE c.id = ?1 ORDER BY s.id DESC"
+            WHERE c.id = ?1 ORDER BY s.id DESC LIMIT ?2"
         ))?;
-        let rows = statement.query_map([customer.0], read_session)?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = statement.query_map([customer.0, limit], read_session)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 }
@@ -142,7 +142,5 @@ fn read_session(row: &Row<'_>) -> rusqlite::Result<Session> {
 /// Whether the row's number has an owner.
 fn is_taken(error: &rusqlite::Error) -> bool {
     let rusqlite::Error::SqliteFailure(failure, _) = error else { return false };
-    failure.code == ErrorCode::ConstraintViolation
-        && failure.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY
-        || failure.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_ROWID
+    failure.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY
 }

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
-use log::{error, info};
+use log::error;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
-use super::{OpenError, StoreError, Tx, connection};
+use super::{Database, OpenError, StoreError, Tx};
 
 /// Jobs in one commit. From eight on the sync is well shared; with 64 a job waits a few
 /// milliseconds at most for the others of its batch.
@@ -68,12 +68,26 @@ impl Drop for Writer {
     }
 }
 
+/// Why a batch was not committed.
+#[derive(Debug, thiserror::Error)]
+pub enum BatchError {
+    /// SQLite could not begin, save, or commit.
+    #[error("{0}")]
+    Database(#[from] rusqlite::Error),
+    /// A job met an error, such as a full disk, at which SQLite gives up the whole transaction.
+    #[error("{0}")]
+    Job(String),
+    /// The database could not be opened again after an earlier failure.
+    #[error("{0}")]
+    Open(#[from] OpenError),
+}
+
 /// A piece of work within a shared transaction.
 trait Job: Send {
-    /// Does the work and keeps its result. Says whether it may be committed.
-    fn run(&mut self, tx: &Tx<'_>) -> bool;
+    /// Does the work and keeps its result, which may be committed, or the text of whose error is given.
+    fn run(&mut self, tx: &Tx<'_>) -> Result<(), String>;
     /// Tells whoever waits, after the commit or its failure.
-    fn answer(self: Box<Self>, failure: Option<&Arc<rusqlite::Error>>);
+    fn answer(self: Box<Self>, failure: Option<&Arc<BatchError>>);
 }
 
 struct Task<W, T> {
@@ -87,18 +101,18 @@ where
     W: FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send,
     T: Send,
 {
-    fn run(&mut self, tx: &Tx<'_>) -> bool {
-        let Some(work) = self.work.take() else { return false };
+    fn run(&mut self, tx: &Tx<'_>) -> Result<(), String> {
+        let Some(work) = self.work.take() else { return Ok(()) };
         // What a panicking job did in the database is undone with its savepoint, and the job itself
         // is not used again.
         let result = catch_unwind(AssertUnwindSafe(|| work(tx))).unwrap_or(Err(StoreError::Panicked));
-        self.result.insert(result).is_ok()
+        self.result.insert(result).as_ref().map(drop).map_err(ToString::to_string)
     }
 
-    fn answer(self: Box<Self>, failure: Option<&Arc<rusqlite::Error>>) {
+    fn answer(self: Box<Self>, failure: Option<&Arc<BatchError>>) {
         let result = match (self.result, failure) {
             (Some(Err(error)), _) => Err(error),
-            (_, Some(failure)) => Err(StoreError::Transaction(failure.clone())),
+            (_, Some(failure)) => Err(StoreError::Batch(failure.clone())),
             (Some(result), None) => result,
             (None, None) => Err(StoreError::Stopped),
         };
@@ -119,6 +133,9 @@ impl Desk {
         while let Ok(first) = jobs.recv() {
             let mut batch: Vec<_> = std::iter::once(first).chain(jobs.try_iter()).take(MAX_BATCH).collect();
             let failure = self.commit(&mut batch).err().map(Arc::new);
+            if let Some(failure) = &failure {
+                error!("a batch of {} jobs was not committed: {failure}", batch.len());
+            }
             for job in batch {
                 job.answer(failure.as_ref());
             }
@@ -127,50 +144,40 @@ impl Desk {
 
     /// Commits the batch, but for the jobs that failed by themselves. When it fails, nothing of the
     /// batch is kept.
-    fn commit(&mut self, batch: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
-        let connection = self.connection()?;
-        let result = run_in_transaction(connection, batch);
-        if let Err(error) = &result {
-            error!("a batch of {} jobs was not committed: {error}", batch.len());
-            if !connection.is_autocommit()
-                && let Err(error) = execute(connection, "ROLLBACK")
-            {
-                error!("cannot roll back: {error}");
-            }
-            // After a failed read, write or sync the memory may hold what the disk does not.
-            if error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy) {
-                self.connection = None;
-            }
+    ///
+    /// After a failed read, write or sync the memory may hold what the disk does not: then the connection
+    /// is closed, and the next batch opens the file again. Waiting in vain for a lock is no such failure.
+    fn commit(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), BatchError> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => Database::open_existing(&self.path)?.connection,
+        };
+        let result = run_in_transaction(&connection, batch);
+        let has_waited_in_vain = matches!(
+            &result,
+            Err(BatchError::Database(error)) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+        );
+        if result.is_ok() || (has_waited_in_vain && connection.is_autocommit()) {
+            self.connection = Some(connection);
         }
         result
     }
-
-    fn connection(&mut self) -> rusqlite::Result<&Connection> {
-        if self.connection.is_none() {
-            let reopened = connection::open_writer(&self.path).map_err(|error| match error {
-                OpenError::Unusable { source, .. } => source,
-                other => rusqlite::Error::ToSqlConversionFailure(other.into()),
-            })?;
-            info!("the database is open again for writing");
-            self.connection = Some(reopened);
-        }
-        self.connection.as_ref().ok_or(rusqlite::Error::InvalidQuery)
-    }
 }
 
-fn run_in_transaction(connection: &Connection, batch: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+fn run_in_transaction(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), BatchError> {
     let tx = Tx::new(connection);
     execute(connection, "BEGIN IMMEDIATE")?;
     for job in batch {
         execute(connection, "SAVEPOINT job")?;
-        if !job.run(&tx) {
-            // Some errors, such as a full disk, make SQLite roll back everything: then this fails
-            // too, and with it the batch.
+        if let Err(error) = job.run(&tx) {
+            if connection.is_autocommit() {
+                return Err(BatchError::Job(error));
+            }
             execute(connection, "ROLLBACK TO job")?;
         }
         execute(connection, "RELEASE job")?;
     }
-    execute(connection, "COMMIT")
+    Ok(execute(connection, "COMMIT")?)
 }
 
 fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
@@ -181,7 +188,7 @@ fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
 mod tests {
     use super::*;
     use crate::domain::Timestamp;
-    use crate::store::{Database, Store};
+    use crate::store::Store;
     use std::task::{Context, Waker};
 
     const NOW: Timestamp = Timestamp::from_millis(1);
@@ -231,6 +238,31 @@ mod tests {
             assert!(matches!(panicking, Err(StoreError::Panicked)));
         });
         assert_eq!(names(store), ["good", "last"]);
+    }
+
+    #[test]
+    fn a_full_disk_fails_the_whole_batch_with_its_cause_and_the_next_one_works() {
+        let fixture = fixture();
+        let store = &fixture.store;
+        block_on(async {
+            let (first, filling) = tokio::join!(
+                store.write(|tx| tx.upsert_organisation("first", NOW).map(drop)),
+                store.write(|tx| {
+                    // As if the disk were full: the database may not grow by a page.
+                    let pages = tx.prepare("PRAGMA page_count")?.query_row([], |row| row.get::<_, i64>(0))?;
+                    tx.prepare(&format!("PRAGMA max_page_count = {pages}"))?.query_row([], |_| Ok(()))?;
+                    (0..10_000).try_for_each(|number| tx.upsert_organisation(&format!("{number:0500}"), NOW).map(drop))
+                }),
+            );
+            // The first may have been committed alone, before the second came.
+            if let Err(error) = first {
+                assert!(error.to_string().contains("database or disk is full"), "{error}");
+            }
+            assert!(filling.unwrap_err().to_string().contains("database or disk is full"));
+            store.write(|tx| tx.upsert_organisation("after", NOW).map(drop)).await.unwrap();
+        });
+        assert!(names(store).contains(&"after".to_owned()));
+        assert!(names(store).len() <= 2);
     }
 
     #[test]

@@ -12,7 +12,6 @@ use std::time::Duration;
 use governor::clock::Clock as _;
 use governor::middleware::NoOpMiddleware;
 use governor::{NotUntil, Quota, RateLimiter};
-use sha2::{Digest as _, Sha256};
 
 use crate::clock::Clock;
 use crate::config::ThrottleConfig;
@@ -104,16 +103,13 @@ impl Throttle {
     }
 }
 
-/// A network within an organisation, as a number: 64 bits of a SHA-256, like a mailbox.
+/// A network within an organisation, as a number, like a mailbox.
 fn network_key(organisation: OrganisationId, network: IpAddr) -> u64 {
     let address = match network {
         IpAddr::V4(address) => address.to_ipv6_mapped(),
         IpAddr::V6(address) => address,
     };
-    let hash = Sha256::new().chain_update(organisation.0.to_be_bytes()).chain_update(address.octets()).finalize();
-    let mut bytes = [0; 8];
-    bytes.copy_from_slice(&hash[..8]);
-    u64::from_be_bytes(bytes)
+    organisation.hash(&address.octets())
 }
 
 #[derive(Debug)]

@@ -322,17 +322,6 @@ fn a_file_is_no_field() {
 }
 
 #[test]
-fn a_multipart_body_has_at_most_100_parts() {
-    let app = spawn_app();
-    let body = |parts| {
-        let unknown: String = (1..parts).map(|number| part(&number.to_string(), "")).collect();
-        unknown + &multipart(&[("email", "jan@barasek.com")])
-    };
-    post(&app, MULTIPART, body(100)).identity();
-    assert_invalid(&post(&app, MULTIPART, body(101)), &[("body", "has more than 100 parts")]);
-}
-
-#[test]
 fn a_multipart_body_that_is_broken_is_invalid() {
     let app = spawn_app();
     let whole = multipart(&[("email", "jan@barasek.com"), ("firstName", "Jan")]);

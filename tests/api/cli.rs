@@ -120,7 +120,7 @@ fn a_command_that_needs_the_database_says_that_there_is_none_and_makes_none() {
 #[test]
 fn a_configuration_that_is_named_must_be_there() {
     let folder = tempfile::tempdir().unwrap();
-    assert_snapshot!(error(&folder, &["check"]), @"magic-auth: cannot read the configuration FOLDER/config.toml: No such file or directory (os error 2): No such file or directory (os error 2)");
+    assert_snapshot!(error(&folder, &["check"]), @"magic-auth: cannot read the configuration FOLDER/config.toml: No such file or directory (os error 2)");
 }
 
 #[test]

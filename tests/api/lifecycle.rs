@@ -1,11 +1,13 @@
 //! The life of the process: its start, its end, its sudden death, and what of its data outlives it.
 
+use magic_auth::clock::Clock;
 use std::cell::RefCell;
 use std::io::Read as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -183,8 +185,12 @@ fn an_idle_connection_does_not_hold_up_the_end() {
     let mut process = spawn_process("");
     process.shop().ping();
     let _idle = std::net::TcpStream::connect(process.address).unwrap();
+    let stopping = Clock::system();
+    let started = stopping.steady();
     process.signal("TERM");
     assert_eq!(process.wait().code(), Some(0));
+    // Half of what requests under way are given.
+    assert!(stopping.steady() - started < Duration::from_secs(4));
 }
 
 #[test]

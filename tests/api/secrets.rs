@@ -56,6 +56,7 @@ impl Secrets {
 
     fn cli(&self, arguments: &[&str]) -> String {
         let output = cli(&self.process.folder, arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }
 
@@ -232,14 +233,18 @@ const HOSTILE: &[&str] = &[
 ];
 
 fn send_hostile(process: &TestProcess, hostile: &str) {
-    let forged = format!("x{hostile}2026-01-01T00:00:00.000Z ERROR forged");
+    send_forged(process, &format!("x{hostile}2026-01-01T00:00:00.000Z ERROR forged"));
+    send_forged(process, &format!(r#"","message":"forged"}}{hostile}{{"message":"forged"}}"#));
+}
+
+fn send_forged(process: &TestProcess, forged: &str) {
     let shop = process.shop();
     shop.magic_auth(&json!({ "email": "jan@barasek.com", "firstName": forged, "lastName": forged }));
     shop.magic_auth(&json!({ "email": format!("{forged}@barasek.com"), "customerRealIp": "1.1.1.1" }));
     shop.magic_auth(&json!({ "email": format!("jan@{forged}.com") }));
     shop.magic_auth(&json!({ "email": "jan@barasek.com", "referralId": forged, "customerRealIp": forged }));
-    shop.magic_auth(&json!({ "email": 1, forged.as_str(): forged }));
-    let encoded = percent_encoded(&forged);
+    shop.magic_auth(&json!({ "email": 1, forged: forged }));
+    let encoded = percent_encoded(forged);
     shop.get(&format!("/{encoded}?{encoded}={encoded}"));
     for request in [
         format!("GET /api/v1/ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Request-Id: {forged}\r\n\r\n"),

@@ -150,7 +150,7 @@ fn the_help_of_customer() {
     Usage: magic-auth customer [OPTIONS] <COMMAND>
 
     Commands:
-      show         Show a customer with bans, sessions and the last attempts
+      show         Show a customer with all bans and the newest sessions and attempts
       ban          Ban a customer (E005) and end all sessions
       unban        Lift a customer's ban
       authorize    Mark a customer's e-mail address as authorized
@@ -169,7 +169,7 @@ fn the_help_of_customer() {
 #[test]
 fn the_help_of_customer_show() {
     assert_snapshot!(help(&["customer", "show"]), @r"
-    Show a customer with bans, sessions and the last attempts
+    Show a customer with all bans and the newest sessions and attempts
 
     Usage: magic-auth customer show [OPTIONS] <EMAIL|CUREFNO>
 

@@ -213,11 +213,11 @@ fn a_key_of_the_configuration_stays_revoked_after_a_restart() {
 #[test]
 fn a_hint_that_names_no_key_in_force_is_an_error() {
     let app = spawn_app();
-    assert_snapshot!(error(&app.folder, &["key", "revoke", "zzzz"]), @"magic-auth: there is no such key in force: see magic-auth key list");
+    assert_snapshot!(error(&app.folder, &["key", "revoke", "zzzz"]), @"magic-auth: there is no such key, or it is revoked already: see magic-auth key list");
     app.cli_ok(&["key", "revoke", "DEV_0000"]);
-    assert_snapshot!(error(&app.folder, &["key", "revoke", "DEV_0000"]), @"magic-auth: there is no such key in force: see magic-auth key list");
+    assert_snapshot!(error(&app.folder, &["key", "revoke", "DEV_0000"]), @"magic-auth: there is no such key, or it is revoked already: see magic-auth key list");
     // Whoever pastes a whole key by mistake does not find it repeated.
-    assert_snapshot!(error(&app.folder, &["key", "revoke", SHOP]), @"magic-auth: there is no such key in force: see magic-auth key list");
+    assert_snapshot!(error(&app.folder, &["key", "revoke", SHOP]), @"magic-auth: there is no such key, or it is revoked already: see magic-auth key list");
 }
 
 #[test]
