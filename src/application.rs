@@ -149,9 +149,19 @@ fn apply_organisations(database: &mut Database, config: &Config, clock: &Clock) 
         }
         match tx.revoke_config_keys_except(&present, now)? {
             0 => {}
-            count => info!("revoked {count} keys that have left the configuration"),
+            count => info!(count; "revoked keys that have left the configuration"),
         }
-        if !tx.list_keys()?.iter().any(|key| key.state(now) == KeyState::Active) {
+        let mut in_force = tx.list_keys()?;
+        in_force.retain(|key| key.state(now) == KeyState::Active);
+        for key in &in_force {
+            if !config.organisations.iter().any(|known| known.name.as_str() == key.organisation_name) {
+                warn!(
+                    key = key.label(), organisation = key.organisation_name;
+                    "a key made on the command line is in force, although its organisation is not in the configuration"
+                );
+            }
+        }
+        if in_force.is_empty() {
             warn!(
                 "no API key is in force, so that every request is a 401: add an [[organisation]] to the configuration \
                  and make a key with magic-auth key create"

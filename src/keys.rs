@@ -44,6 +44,10 @@ pub struct Key {
     pub organisation: OrganisationId,
     /// What it is for.
     pub kind: KeyKind,
+    /// How logs and tables name it: `PROD…XuOE`.
+    pub label: String,
+    /// The organisation's name.
+    pub organisation_name: String,
     expires_at: Option<Timestamp>,
     quota: Option<KeyQuota>,
 }
@@ -117,6 +121,8 @@ impl Keys {
             id: row.id,
             organisation: row.organisation,
             kind: row.kind,
+            label: row.label(),
+            organisation_name: row.organisation_name.clone(),
             expires_at: row.expires_at,
             quota: self.limits.quota(row.kind).map(|quota| KeyQuota::new(quota, self.clock.clone())),
         })

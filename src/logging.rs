@@ -15,9 +15,11 @@ use serde_json::{Map, Value as Json};
 use crate::config::LogFormat;
 
 /// Starts the log. What is logged is chosen by `RUST_LOG`, by default everything from `info` on, but
-/// for the HTTP server's own news, which say nothing that ours do not.
+/// for the HTTP server's own news: its start and stop are ours too, and a request that is no HTTP is its
+/// sender's error.
 pub fn start(format: LogFormat) {
-    let mut builder = env_logger::Builder::from_env(Env::default().default_filter_or("info,actix_server=warn"));
+    let mut builder =
+        env_logger::Builder::from_env(Env::default().default_filter_or("info,actix_server=warn,actix_http=off"));
     match format {
         LogFormat::Text => builder.format(|out, record| writeln!(out, "{}", text_line(record, &now()))),
         LogFormat::Json => builder.format(|out, record| writeln!(out, "{}", json_line(record, &now()))),

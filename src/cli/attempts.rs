@@ -22,7 +22,7 @@ pub(super) struct Arguments {
     #[arg(long, value_parser = ClientIp::parse)]
     ip: Option<ClientIp>,
     /// Only with this outcome: OK or E001 to E007
-    #[arg(long)]
+    #[arg(long, value_parser = |text: &str| text.to_uppercase().parse::<Outcome>())]
     outcome: Option<Outcome>,
     /// Only of the last so long, such as 1h
     #[arg(long, value_name = "PERIOD")]
@@ -51,7 +51,6 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()
             mailboxes,
             ip: arguments.ip,
             outcome: arguments.outcome,
-            customer: None,
             since,
             limit: arguments.limit,
         };
@@ -77,11 +76,10 @@ pub(super) struct ShownAttempt {
 
 impl From<AttemptRow> for ShownAttempt {
     fn from(row: AttemptRow) -> Self {
-        let (prefix, hint) = row.key;
         Self {
             at: row.at.to_string(),
             organisation: row.organisation,
-            key: format!("{prefix}…{hint}"),
+            key: row.key,
             email: row.email,
             cu_ref_no: row.cu_ref_no,
             ip: row.ip,

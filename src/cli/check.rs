@@ -45,9 +45,12 @@ fn check_database(context: &Context) -> Vec<Finding> {
     let path = &context.config.database.path;
     let finding = |ok, message| vec![Finding { subject: "database", ok, message }];
     match Database::open_existing(path) {
-        Err(OpenError::Missing { .. }) => {
-            finding(true, format!("{} is not there yet: the server makes it", path.display()))
-        }
+        Err(OpenError::Missing { .. }) => match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
+                finding(false, format!("{}: there is no such folder", folder.display()))
+            }
+            _ => finding(true, format!("{} is not there yet: the server makes it", path.display())),
+        },
         Err(OpenError::Older { found, known, .. }) => {
             finding(true, format!("{} has version {found}: the server upgrades it to {known}", path.display()))
         }

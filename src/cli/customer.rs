@@ -26,7 +26,7 @@ pub(super) enum Command {
         #[command(flatten)]
         who: Who,
         /// Why; kept with the ban and shown to operators only
-        #[arg(long, value_name = "TEXT")]
+        #[arg(long, value_name = "TEXT", value_parser = parse_reason)]
         reason: String,
         /// For how long, such as 7d [default: until it is lifted]
         #[arg(long = "for", value_name = "PERIOD")]
@@ -43,6 +43,12 @@ pub(super) enum Command {
     Deauthorize(Who),
     /// End all sessions of a customer
     SignOut(Who),
+}
+
+/// A reason is one line of some text.
+fn parse_reason(text: &str) -> Result<String, &'static str> {
+    let reason = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if reason.is_empty() || reason.contains(char::is_control) { Err("say why, in a line of text") } else { Ok(reason) }
 }
 
 #[derive(Debug, Args)]
@@ -185,11 +191,15 @@ struct ShownSession {
 fn show(context: &Context, who: &Who) -> anyhow::Result<()> {
     let now = context.clock.now();
     let idle_timeout = context.config.session.idle_timeout.map(Period::get);
+    let rules = context.config.email.canonicalization;
     let shown = context.open_database()?.read(|tx| {
         let (organisation, customer) = find(context, tx, who)?;
+        // By mailbox, for what the throttle refused was not looked up any further.
+        let email = customer.account.email.as_ref().and_then(|email| EmailAddress::parse(email).ok());
+        let mailbox = email.map(|email| email.canonical(rules).mailbox(organisation));
         let filter = AttemptFilter {
             organisation: Some(organisation),
-            customer: Some(customer.id),
+            mailboxes: Some(mailbox.into_iter().collect()),
             limit: SHOWN,
             ..AttemptFilter::default()
         };

@@ -29,7 +29,7 @@ pub(super) enum Command {
     List,
     /// Revoke a key for good; running servers refuse it when this returns
     Revoke {
-        /// Its last four characters, as `key list` shows them
+        /// Its last four characters, as `key list` shows them, also with the prefix; or the whole key
         #[arg(value_name = "HINT")]
         hint: String,
     },
@@ -70,13 +70,17 @@ struct Created<'k> {
 fn create(context: &Context, name: Option<&str>, kind: Kind, expires: Option<Period>) -> anyhow::Result<()> {
     let path = &context.config.database.path;
     // The first key may be made before the server has been started for the first time.
+    let configured = &context.config.organisations;
+    if !path.exists() && !configured.iter().any(|known| name.is_none_or(|name| name == known.name.as_str())) {
+        bail!("there is no such organisation: add an [[organisation]] to the configuration");
+    }
     let mut database = if path.exists() { context.open_database()? } else { Database::open(path)? };
     let now = context.clock.now();
     let key = ApiKey::generate(kind.into());
     let expires_at = expires.map(|period| now + period.get());
     database.write(|tx| {
-        for configured in &context.config.organisations {
-            tx.upsert_organisation(configured.name.as_str(), now)?;
+        for organisation in configured {
+            tx.upsert_organisation(organisation.name.as_str(), now)?;
         }
         let organisation = find_organisation(tx, name)?;
         tx.insert_key(&NewKey { organisation, key: &key, expires_at }, now)?;
@@ -129,7 +133,7 @@ fn listed(row: KeyRow, now: Timestamp) -> ListedKey {
         KeyState::Revoked => "revoked",
     };
     ListedKey {
-        key: shown(&row),
+        key: row.label(),
         organisation: row.organisation_name,
         hint: row.hint,
         source: row.source.as_str(),
@@ -138,11 +142,6 @@ fn listed(row: KeyRow, now: Timestamp) -> ListedKey {
         expires_at: row.expires_at.map(|at| at.to_string()),
         revoked_at: row.revoked_at.map(|at| at.to_string()),
     }
-}
-
-/// Prefix and last four characters: `PROD…XuOE`.
-fn shown(row: &KeyRow) -> String {
-    format!("{}…{}", row.kind.prefix(), row.hint)
 }
 
 fn revoke(context: &Context, hint: &str) -> anyhow::Result<()> {
@@ -154,21 +153,26 @@ fn revoke(context: &Context, hint: &str) -> anyhow::Result<()> {
         anyhow::Ok(row)
     })?;
     wait_for_servers();
-    context.output.done(format!("Revoked {} of {}.", shown(&revoked), revoked.organisation_name))
+    context.output.done(format!("Revoked {} of {}.", revoked.label(), revoked.organisation_name))
 }
 
-/// The one key, not yet revoked, that the hint names: its last four characters, also with its prefix before.
+/// The one key, not yet revoked, that the hint names: its last four characters, also with its prefix before, or
+/// the whole key.
 fn find_by_hint(rows: Vec<KeyRow>, hint: &str) -> anyhow::Result<KeyRow> {
+    let whole = ApiKey::parse(hint).ok().map(|key| key.digest());
     let names = |row: &KeyRow| {
+        if whole.is_some() {
+            return whole == Some(row.digest);
+        }
         let prefix = row.kind.prefix();
-        [row.hint.clone(), format!("{prefix}{}", row.hint), shown(row)].iter().any(|name| name == hint)
+        [row.hint.clone(), format!("{prefix}{}", row.hint), row.label()].iter().any(|name| name == hint)
     };
     let mut matching: Vec<KeyRow> = rows.into_iter().filter(|row| row.revoked_at.is_none() && names(row)).collect();
     match matching.len() {
         0 | 1 => matching.pop().context("there is no such key, or it is revoked already: see magic-auth key list"),
         _ => {
             let shown: Vec<_> =
-                matching.iter().map(|row| format!("{} of {}", shown(row), row.organisation_name)).collect();
+                matching.iter().map(|row| format!("{} of {}", row.label(), row.organisation_name)).collect();
             bail!("several keys end so, say the prefix too: {}", shown.join(", "))
         }
     }

@@ -73,6 +73,9 @@ impl Config {
 
     fn check(&self) -> Result<(), String> {
         self.check_numbers()?;
+        if self.database.path.as_os_str().is_empty() {
+            return Err("database.path is empty".to_owned());
+        }
         let mut names = HashSet::new();
         let mut keys = HashSet::new();
         for organisation in &self.organisations {
@@ -184,7 +187,7 @@ mod tests {
         for (text, expected) in [
             ("[server]\nlisen = 1", "config.toml:2: unknown field `lisen`"),
             ("\n\n[servr]", "config.toml:3: unknown field `servr`"),
-            ("[server]\nlisten = \"localhost\"", "config.toml:2: invalid socket address"),
+            ("[server]\nlisten = \"localhost\"", "config.toml:2: not an IP address and a port"),
             ("[session]\nlifetime = \"soon\"", "config.toml:2: not a duration"),
             ("[session]\nlifetime = \"0s\"", "config.toml:2: a duration is longer than nothing"),
             ("[sign_in]\nguest = \"refuze\"", "config.toml:2: unknown variant `refuze`"),

@@ -49,6 +49,7 @@ pub struct Config {
 #[serde(default, deny_unknown_fields)]
 pub struct ServerConfig {
     /// The address and port to listen on; port 0 takes a free one.
+    #[serde(deserialize_with = "values::socket_address")]
     pub listen: SocketAddr,
     /// Threads that answer requests; 0 is one per core.
     pub workers: usize,

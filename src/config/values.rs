@@ -1,7 +1,7 @@
 //! The values of the configuration file that have rules of their own.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -171,6 +171,12 @@ impl FromStr for Origin {
         }
         Ok(Self(text.to_owned()))
     }
+}
+
+/// Reads an address to listen on.
+pub(super) fn socket_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let expected = "not an IP address and a port such as 127.0.0.1:8080 or [::1]:8080";
+    String::deserialize(deserializer)?.parse().map_err(|_| de::Error::custom(expected))
 }
 
 /// Reads values that are written as text by their `FromStr`.

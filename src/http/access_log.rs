@@ -78,6 +78,7 @@ fn log_response(response: &ServiceResponse, id: &RequestId, duration_ms: f64, se
     let status = response.status().as_u16();
     let peer = request.peer_addr().map_or(IpAddr::from(Ipv4Addr::UNSPECIFIED), |address| address.ip());
     let extensions = request.extensions();
+    let caller = extensions.get::<Caller>();
     let code = response.response().extensions().get::<ReplyCode>().map_or("-", |code| code.0);
     if let Some(ApiError::Internal(cause)) = response.response().error().and_then(|error| error.as_error()) {
         error!(request_id = id.as_str(); "a request failed: {cause}");
@@ -90,7 +91,8 @@ fn log_response(response: &ServiceResponse, id: &RequestId, duration_ms: f64, se
         code,
         duration_ms = (duration_ms * 1_000.0).round() / 1_000.0,
         client:% = client_address(peer, request.headers(), &services.trusted_proxies),
-        key = extensions.get::<Caller>().map(|caller| caller.id.0),
+        organisation = caller.map(|caller| caller.organisation_name.as_str()),
+        key = caller.map(|caller| caller.label.as_str()),
         email = extensions.get::<LoggedEmail>().map(|email| email.0.as_str());
         "answered"
     );

@@ -57,7 +57,7 @@ async fn decode(headers: &HeaderMap, body: Bytes) -> Result<Fields, ApiError> {
     match media_type.essence_str() {
         "application/json" | "text/plain" => json(&body),
         "application/x-www-form-urlencoded" if is_json => json(&body),
-        "application/x-www-form-urlencoded" => Ok(form(&body)),
+        "application/x-www-form-urlencoded" => form(&body),
         "multipart/form-data" => multipart(headers, body).await,
         _ => Err(ApiError::UnsupportedMediaType),
     }
@@ -79,20 +79,26 @@ fn json(body: &[u8]) -> Result<Fields, ApiError> {
 
 /// Where and why the JSON is not valid, without a word of what it says.
 fn without_content(error: &serde_json::Error) -> String {
-    if error.is_data() {
-        return format!("found something else at line {} column {}", error.line(), error.column());
-    }
-    error.to_string()
+    if error.is_data() { "this is another JSON value".to_owned() } else { error.to_string() }
 }
 
-fn form(body: &[u8]) -> Fields {
+fn form(body: &[u8]) -> Result<Fields, ApiError> {
     let mut fields = Fields::default();
     for (name, value) in form_urlencoded::parse(body) {
         // The parser puts a replacement character where the bytes are not UTF-8.
         let is_text = !value.contains(char::REPLACEMENT_CHARACTER);
-        fields.add(name.into_owned(), if is_text { Value::Text(value.into_owned()) } else { Value::Other });
+        fields.add(form_name(&name)?, if is_text { Value::Text(value.into_owned()) } else { Value::Other });
     }
-    fields
+    Ok(fields)
+}
+
+/// The name of a form's field. In a multipart form a control character cannot stand in it, and a backslash
+/// not everywhere; one rule for both kinds of form.
+fn form_name(name: &str) -> Result<String, ApiError> {
+    if name.bytes().any(|byte| byte.is_ascii_control() || byte == b'\\') {
+        return Err(invalid_body("must have field names without control characters and backslashes"));
+    }
+    Ok(name.to_owned())
 }
 
 async fn multipart(headers: &HeaderMap, body: Bytes) -> Result<Fields, ApiError> {
@@ -100,7 +106,7 @@ async fn multipart(headers: &HeaderMap, body: Bytes) -> Result<Fields, ApiError>
     let mut parts = Multipart::new(headers, body);
     let mut fields = Fields::default();
     while let Some(part) = parts.try_next().await.map_err(|error| malformed_multipart(&error))? {
-        let name = part.name().unwrap_or_default().to_owned();
+        let name = form_name(part.name().unwrap_or_default())?;
         let value = part_value(part).await?;
         fields.add(name, value);
     }

@@ -1,10 +1,12 @@
 //! `POST /api/v1/customer/logout`
 
 use actix_web::{HttpResponse, web};
-use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::Services;
 use super::api_key::{Body, Caller};
+use super::openapi::as_form;
 use super::reply::{ApiError, Success};
 use crate::domain::IdentityId;
 
@@ -17,8 +19,8 @@ use crate::domain::IdentityId;
     tag = "customer",
     request_body(content(
         (LogoutRequest = "application/json", example = json!({"identityId": "Z9CPkS2o3UV163VQn5OUv0T8BQi8Fvdg"})),
-        (LogoutRequest = "application/x-www-form-urlencoded"),
-        (LogoutRequest = "multipart/form-data")
+        (LogoutForm = "application/x-www-form-urlencoded"),
+        (LogoutForm = "multipart/form-data")
     )),
     responses((status = 200, body = Success, description = "The session is no more"))
 )]
@@ -49,3 +51,14 @@ struct LogoutRequest {
     /// The API key, when it is not in the query.
     api_key: Option<String>,
 }
+
+/// [`LogoutRequest`] in a form.
+struct LogoutForm;
+
+impl PartialSchema for LogoutForm {
+    fn schema() -> RefOr<Schema> {
+        as_form::<LogoutRequest>()
+    }
+}
+
+impl ToSchema for LogoutForm {}

@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix_web::{App, ResponseError as _};
 use serde::{Serialize, Serializer};
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::schema::{ArrayBuilder, Object, ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, Object, ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
@@ -156,6 +156,28 @@ fn text(description: &str) -> Object {
 /// A text that is one of `values`.
 fn one_of(values: impl IntoIterator<Item = &'static str>, description: &str) -> Object {
     ObjectBuilder::new().schema_type(Type::String).enum_values(Some(values)).description(Some(description)).build()
+}
+
+/// `body` as a form says it, where every field is a text: without `null`, and without control characters
+/// and backslashes in the names.
+pub(super) fn as_form<Body: PartialSchema>() -> RefOr<Schema> {
+    let RefOr::T(Schema::Object(mut form)) = Body::schema() else { return Body::schema() };
+    for property in form.properties.values_mut() {
+        match property {
+            RefOr::T(Schema::Object(object)) => object.schema_type = SchemaType::Type(Type::String),
+            RefOr::T(Schema::AnyOf(any)) => any.items.retain(|item| !is_null(item)),
+            _ => {}
+        }
+    }
+    let name = ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^[^\x00-\x1F\x7F\\]*$"));
+    form.property_names = Some(Box::new(name.into()));
+    let text = ObjectBuilder::new().schema_type(Type::String);
+    form.additional_properties = Some(Box::new(AdditionalProperties::RefOr(text.into())));
+    RefOr::T(Schema::Object(form))
+}
+
+fn is_null(schema: &RefOr<Schema>) -> bool {
+    matches!(schema, RefOr::T(Schema::Object(object)) if object.schema_type == SchemaType::Type(Type::Null))
 }
 
 /// `E001` to `E007`, with what they mean.

@@ -5,14 +5,15 @@ use actix_web::http::header::{HeaderValue, RETRY_AFTER};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 use log::error;
 use serde::Serialize;
-use utoipa::ToSchema;
-use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, Type};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{AnyOfBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::Services;
 use super::access_log::{LoggedEmail, RequestId};
 use super::api_key::{Body, Caller};
 use super::fields::Fields;
-use super::openapi::{Always, refusal_codes, refusal_messages};
+use super::openapi::{Always, as_form, refusal_codes, refusal_messages};
 use super::reply::{ApiError, json, retry_after_seconds};
 use crate::domain::{ClientIp, EmailAddress, PersonName, PersonNameError, Refusal};
 use crate::sign_in::{Answer, Overloaded, Request};
@@ -33,8 +34,8 @@ use crate::sign_in::{Answer, Overloaded, Request};
             "customerRealIp": "1.1.1.1",
             "referralId": "1cGIHvFoQDGLAbcA"
         })),
-        (SignInRequest = "application/x-www-form-urlencoded"),
-        (SignInRequest = "multipart/form-data")
+        (SignInForm = "application/x-www-form-urlencoded"),
+        (SignInForm = "multipart/form-data")
     )),
     responses((
         status = 200,
@@ -131,7 +132,7 @@ struct SignInRequest {
 fn ip_address() -> Schema {
     let format = |format| ObjectBuilder::new().schema_type(Type::String).format(Some(format));
     let text = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["", "localhost"]));
-    OneOfBuilder::new()
+    AnyOfBuilder::new()
         .description(Some("The customer's IP address"))
         .item(format(SchemaFormat::KnownFormat(KnownFormat::Ipv4)))
         .item(format(SchemaFormat::KnownFormat(KnownFormat::Ipv6)))
@@ -176,3 +177,14 @@ fn refused(refusal: Refusal) -> HttpResponse {
     let refused = Refused { success: Always, error_code: refusal.code(), message: refusal.message() };
     json(StatusCode::OK, refusal.code(), &SignInAnswer::Refused(refused))
 }
+
+/// [`SignInRequest`] in a form.
+struct SignInForm;
+
+impl PartialSchema for SignInForm {
+    fn schema() -> RefOr<Schema> {
+        as_form::<SignInRequest>()
+    }
+}
+
+impl ToSchema for SignInForm {}

@@ -73,6 +73,12 @@ pub enum KeyState {
 }
 
 impl KeyRow {
+    /// How logs and tables name the key: prefix and last four characters, `PROD…XuOE`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("{}…{}", self.kind.prefix(), self.hint)
+    }
+
     /// Whether the key opens anything at this moment.
     #[must_use]
     pub fn state(&self, now: Timestamp) -> KeyState {

@@ -33,8 +33,6 @@ pub struct AttemptFilter {
     pub ip: Option<ClientIp>,
     /// Only with this outcome.
     pub outcome: Option<Outcome>,
-    /// Only of this customer.
-    pub customer: Option<CustomerId>,
     /// Only at or after this moment.
     pub since: Option<Timestamp>,
     /// At most so many, the newest.
@@ -48,8 +46,8 @@ pub struct AttemptRow {
     pub at: Timestamp,
     /// The organisation's name.
     pub organisation: String,
-    /// Prefix and last four characters of the key.
-    pub key: (String, String),
+    /// How tables name the key: `PROD…XuOE`.
+    pub key: String,
     /// The address: the customer's, or the one that was sent.
     pub email: Option<String>,
     /// The customer's public name.
@@ -116,33 +114,34 @@ impl Tx<'_> {
     /// When the database fails.
     pub fn list_attempts(&self, filter: &AttemptFilter) -> Result<Vec<AttemptRow>, StoreError> {
         let mut statement = self.prepare(
-            "SELECT a.at, o.name, k.prefix, k.hint, coalesce(c.email, a.email), c.cu_ref_no, a.ip, a.outcome, a.count,
+            "SELECT a.at, o.name, k.prefix || '…' || k.hint, coalesce(c.email, a.email), c.cu_ref_no, a.ip, a.outcome, a.count,
                 a.mailbox
             FROM login_attempts AS a
             JOIN organisations AS o ON o.id = a.organisation_id
             JOIN api_keys AS k ON k.id = a.api_key_id
             LEFT JOIN customers AS c ON c.id = a.customer_id
             WHERE (?1 IS NULL OR a.organisation_id = ?1) AND (?2 IS NULL OR a.ip = ?2)
-                AND (?3 IS NULL OR a.outcome = ?3) AND (?4 IS NULL OR a.customer_id = ?4) AND (?5 IS NULL OR a.at >= ?5)
+                AND (?3 IS NULL OR a.outcome = ?3) AND (?4 IS NULL OR a.at >= ?4)
             ORDER BY a.id DESC",
         )?;
         let mut rows = statement.query(params![
             filter.organisation.map(|organisation| organisation.0),
             filter.ip.map(|ip| ip.to_string()),
             filter.outcome.map(|outcome| outcome.to_string()),
-            filter.customer.map(|customer| customer.0),
             filter.since.map(Timestamp::as_millis),
         ])?;
         let mut attempts = Vec::new();
         while attempts.len() < filter.limit
             && let Some(row) = rows.next()?
         {
-            let mailbox = row.get::<_, Option<i64>>(9)?.map(Mailbox);
+            let mailbox = row.get::<_, Option<i64>>(8)?.map(Mailbox);
             let matches = |wanted: &Vec<Mailbox>| mailbox.is_some_and(|mailbox| wanted.contains(&mailbox));
             if filter.mailboxes.as_ref().is_none_or(matches) {
                 attempts.push(read_attempt(row)?);
             }
         }
+        // Some rows are written a moment later than they happened.
+        attempts.sort_by_key(|attempt| std::cmp::Reverse(attempt.at));
         Ok(attempts)
     }
 
@@ -189,11 +188,11 @@ fn read_attempt(row: &Row<'_>) -> rusqlite::Result<AttemptRow> {
     Ok(AttemptRow {
         at: Timestamp::from_millis(row.get(0)?),
         organisation: row.get(1)?,
-        key: (row.get(2)?, row.get(3)?),
-        email: row.get(4)?,
-        cu_ref_no: row.get(5)?,
-        ip: row.get(6)?,
-        outcome: row.get(7)?,
-        count: row.get(8)?,
+        key: row.get(2)?,
+        email: row.get(3)?,
+        cu_ref_no: row.get(4)?,
+        ip: row.get(5)?,
+        outcome: row.get(6)?,
+        count: row.get(7)?,
     })
 }

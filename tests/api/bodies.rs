@@ -322,6 +322,21 @@ fn a_file_is_no_field() {
 }
 
 #[test]
+fn a_form_has_no_control_characters_and_backslashes_in_its_names() {
+    let app = spawn_app();
+    for (content_type, body) in [
+        ("application/x-www-form-urlencoded", "email=jan%40barasek.com&a%09b=1".to_owned()),
+        ("application/x-www-form-urlencoded", "email=jan%40barasek.com&a%5cb=1".to_owned()),
+        (MULTIPART, multipart(&[("email", "jan@barasek.com"), ("a\tb", "1")])),
+    ] {
+        assert_invalid(
+            &post(&app, content_type, body),
+            &[("body", "must have field names without control characters and backslashes")],
+        );
+    }
+}
+
+#[test]
 fn a_multipart_body_that_is_broken_is_invalid() {
     let app = spawn_app();
     let whole = multipart(&[("email", "jan@barasek.com"), ("firstName", "Jan")]);

@@ -132,7 +132,7 @@ fn the_help_of_key_revoke() {
     Usage: magic-auth key revoke [OPTIONS] <HINT>
 
     Arguments:
-      <HINT>  Its last four characters, as `key list` shows them
+      <HINT>  Its last four characters, as `key list` shows them, also with the prefix; or the whole key
 
     Options:
           --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults when it

@@ -94,7 +94,7 @@ fn create_needs_an_organisation_that_is_known() {
     let create = ["key", "create", "--kind", "prod"];
     assert_snapshot!(error(&app.folder, &create), @"magic-auth: say which organisation with --organisation: rival, shop");
     assert_snapshot!(error(&app.folder, &[&create[..], &["--organisation", "shopp"]].concat()), @r#"magic-auth: there is no organisation "shopp", only: rival, shop"#);
-    assert_snapshot!(error(&folder_with(""), &create), @"magic-auth: there is no organisation yet: add an [[organisation]] to the configuration and start the server");
+    assert_snapshot!(error(&folder_with(""), &create), @"magic-auth: there is no such organisation: add an [[organisation]] to the configuration");
     assert_eq!(app.count("SELECT count(*) FROM api_keys WHERE source = 'cli'"), 0);
 }
 
@@ -216,8 +216,16 @@ fn a_hint_that_names_no_key_in_force_is_an_error() {
     assert_snapshot!(error(&app.folder, &["key", "revoke", "zzzz"]), @"magic-auth: there is no such key, or it is revoked already: see magic-auth key list");
     app.cli_ok(&["key", "revoke", "DEV_0000"]);
     assert_snapshot!(error(&app.folder, &["key", "revoke", "DEV_0000"]), @"magic-auth: there is no such key, or it is revoked already: see magic-auth key list");
-    // Whoever pastes a whole key by mistake does not find it repeated.
-    assert_snapshot!(error(&app.folder, &["key", "revoke", SHOP]), @"magic-auth: there is no such key, or it is revoked already: see magic-auth key list");
+    // Whoever pastes a whole key does not find it repeated.
+    let unknown = "PRODnobody0000000000000000000000";
+    assert_snapshot!(error(&app.folder, &["key", "revoke", unknown]), @"magic-auth: there is no such key, or it is revoked already: see magic-auth key list");
+}
+
+#[test]
+fn the_whole_key_names_a_key_too() {
+    let app = spawn_app();
+    assert_eq!(app.cli_ok(&["key", "revoke", SHOP]), "Revoked PROD…0000 of shop.\n");
+    assert_eq!(app.shop().ping().status, 401);
 }
 
 #[test]
