@@ -96,7 +96,7 @@ impl Keys {
     fn refresh(&self, store: &Store, last_read: &mut Duration) -> Result<(), StoreError> {
         // The time before the reading, so that what is committed meanwhile is not missed.
         let now = self.clock.steady();
-        let result = store.read(|tx| tx.list_keys()).map(|rows| {
+        let result = store.read(|tx| tx.list_unrevoked_keys()).map(|rows| {
             self.replace(&rows);
             *last_read = now;
         });
@@ -109,7 +109,7 @@ impl Keys {
 
     fn replace(&self, rows: &[KeyRow]) {
         let known = self.by_digest.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let keys = rows.iter().filter(|row| row.revoked_at.is_none()).map(|row| {
+        let keys = rows.iter().map(|row| {
             let unchanged = known.get(&row.digest).filter(|key| key.is(row));
             (row.digest, unchanged.cloned().unwrap_or_else(|| self.admit(row)))
         });

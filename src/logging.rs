@@ -4,27 +4,99 @@
 //! move the terminal's cursor.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
-use std::time::SystemTime;
+use std::io::{self, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::{Duration, SystemTime};
 
-use env_logger::Env;
+use env_logger::{Env, Target};
 use log::kv::{self, Key, Value, VisitSource, VisitValue};
 use log::{Level, Record};
 use serde_json::{Map, Value as Json};
 
 use crate::config::LogFormat;
 
+/// Lines that may wait to be written, some 200 bytes each.
+const MAX_WAITING: usize = 8_192;
+
 /// Starts the log. What is logged is chosen by `RUST_LOG`, by default everything from `info` on, but
 /// for the HTTP server's own news: its start and stop are ours too, and a request that is no HTTP is its
 /// sender's error.
-pub fn start(format: LogFormat) {
+///
+/// Lines are written by a thread of their own, so that nobody waits for whoever reads the log. When that one
+/// stalls, lines are lost, and counted.
+///
+/// # Errors
+/// When the system gives no thread.
+pub fn start(format: LogFormat) -> io::Result<Log> {
+    let (queue, lines) = sync_channel::<Vec<u8>>(MAX_WAITING);
+    let log = Log::default();
+    let writer = log.clone();
+    std::thread::Builder::new().name("log".to_owned()).spawn(move || {
+        while let Ok(line) = lines.recv() {
+            writer.write(&line);
+        }
+    })?;
     let mut builder =
         env_logger::Builder::from_env(Env::default().default_filter_or("info,actix_server=warn,actix_http=off"));
     match format {
         LogFormat::Text => builder.format(|out, record| writeln!(out, "{}", text_line(record, &now()))),
         LogFormat::Json => builder.format(|out, record| writeln!(out, "{}", json_line(record, &now()))),
     };
-    builder.init();
+    builder.target(Target::Pipe(Box::new(Queue { queue, log: log.clone() }))).init();
+    Ok(log)
+}
+
+/// What is under way between whoever logs and standard error.
+#[derive(Clone, Debug, Default)]
+pub struct Log {
+    waiting: Arc<AtomicUsize>,
+    lost: Arc<AtomicUsize>,
+}
+
+impl Log {
+    /// Waits until everything is written, but not for a reader who has stalled.
+    pub fn finish(&self) {
+        for _ in 0..100 {
+            if self.waiting.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn write(&self, line: &[u8]) {
+        let mut out = io::stderr().lock();
+        // There is nowhere to say that this failed.
+        let _ = out.write_all(line);
+        match self.lost.swap(0, Ordering::SeqCst) {
+            0 => {}
+            lost => drop(writeln!(out, "{} WARN  {lost} lines were lost here, for they were not read in time", now())),
+        }
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+struct Queue {
+    queue: SyncSender<Vec<u8>>,
+    log: Log,
+}
+
+/// Takes a line at each write, as the logger does it.
+impl io::Write for Queue {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.log.waiting.fetch_add(1, Ordering::SeqCst);
+        if self.queue.try_send(line.to_owned()).is_err() {
+            self.log.waiting.fetch_sub(1, Ordering::SeqCst);
+            self.log.lost.fetch_add(1, Ordering::SeqCst);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// A log has the real time, also in tests that move the service's clock.

@@ -18,7 +18,7 @@ use crate::domain::{
 use crate::keys::Key;
 use crate::sandbox::Scene;
 use crate::store::{Attempt, Customer, NewCustomer, NewSession, Store, StoreError, Tx};
-use crate::throttle::Throttle;
+use crate::throttle::{Limit, Throttle};
 
 /// What a sign-in is decided by.
 #[derive(Debug)]
@@ -68,8 +68,7 @@ impl From<Refusal> for Answer {
     }
 }
 
-/// Too many requests wait for the disk: nothing was decided or recorded. (The throttle has counted the
-/// attempt.)
+/// Too many requests wait for the disk: nothing was decided, counted or recorded.
 #[derive(Debug, thiserror::Error)]
 #[error("too many requests wait for the disk")]
 pub struct Overloaded;
@@ -117,6 +116,10 @@ impl SignIn {
             && let Err(too_soon) = self.throttle.check(key.organisation, mailbox, request.ip)
         {
             let refusal = Refusal::TooManyAttempts;
+            // Whoever floods names ever new addresses: what counts is where the flood comes from.
+            if too_soon.by == Limit::Network {
+                (attempt.mailbox, attempt.email) = (None, None);
+            }
             self.unwritten.note(attempt, Outcome::Refused(refusal), now);
             return Ok(Answer::Refused { refusal, retry_after: Some(too_soon.retry_after) });
         }
@@ -143,7 +146,12 @@ impl SignIn {
     ) -> Result<Answer, Overloaded> {
         match decided {
             Ok(answer) => Ok(answer),
-            Err(StoreError::Overloaded) => Err(Overloaded),
+            Err(StoreError::Overloaded) => {
+                if let Some(mailbox) = attempt.mailbox {
+                    self.throttle.refund(attempt.organisation, mailbox, attempt.ip);
+                }
+                Err(Overloaded)
+            }
             Err(error) => {
                 self.unwritten.note(attempt, Outcome::Refused(Refusal::LoginFailed), now);
                 Ok(Answer::Failed(error))

@@ -12,18 +12,22 @@ use crate::config::{Config, ConfiguredKey};
 use crate::logging;
 
 pub(super) fn run(context: Context) -> anyhow::Result<()> {
-    logging::start(context.config.log.format);
+    let log = logging::start(context.config.log.format)?;
+    let served = actix_web::rt::System::new().block_on(serve(context));
+    log.finish();
+    served
+}
+
+async fn serve(context: Context) -> anyhow::Result<()> {
     let key = example_key(&context.config);
-    actix_web::rt::System::new().block_on(async {
-        let signals = StopSignals::listen()?;
-        let application = Application::build(context.config, context.clock)?;
-        info!(address:% = application.address(), version = env!("CARGO_PKG_VERSION"); "listening");
-        // A supervisor may have closed standard output; the log has said it all.
-        let _ = print_line(&welcome(application.address(), &key));
-        application.run_until(signals.stop()).await?;
-        info!("stopped");
-        Ok(())
-    })
+    let signals = StopSignals::listen()?;
+    let application = Application::build(context.config, context.clock)?;
+    info!(address:% = application.address(), version = env!("CARGO_PKG_VERSION"); "listening");
+    // A supervisor may have closed standard output; the log has said it all.
+    let _ = print_line(&welcome(application.address(), &key));
+    application.run_until(signals.stop()).await?;
+    info!("stopped");
+    Ok(())
 }
 
 /// A demo key, which everybody knows, or a placeholder: a real key is never printed.

@@ -66,13 +66,13 @@ fn capitalised(name: &str) -> String {
     }
 }
 
-/// Control characters, and the invisible ones that turn the direction of the text around them
-/// (UAX 9) or mark its byte order.
+/// Control characters, and the invisible ones that turn the direction of the text around them (UAX 9), mark
+/// its byte order, or mark nothing at all. (Joiners stay: some scripts need them between letters.)
 fn is_invisible_control(character: char) -> bool {
     character.is_control()
         || matches!(
             character,
-            '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
+            '\u{ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{e0000}'..='\u{e007f}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
         )
 }
 
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn nothing_and_too_much_are_refused() {
-        for text in ["", " \t", "\u{0}", "\u{200e}"] {
+        for text in ["", " \t", "\u{0}", "\u{200e}", "\u{200b}\u{ad}"] {
             assert_eq!(PersonName::parse(text), Err(PersonNameError::Empty));
         }
         assert!(PersonName::parse(&"ř".repeat(100)).is_ok());

@@ -17,9 +17,11 @@ use super::Services;
 use super::api_key::Caller;
 use super::forwarded::client_address;
 use super::reply::{ApiError, ReplyCode};
+use super::unread_body::ChunkedBody;
+use crate::domain::{ApiKey, IdentityId};
 
-/// The name of a request: the caller's `X-Request-Id` when it is 1 to 64 of `[A-Za-z0-9._-]`, else a
-/// random one. It goes back in the same header and into every log line about the request.
+/// The name of a request: the caller's `X-Request-Id` when it is 1 to 64 of `[A-Za-z0-9._-]` and no secret,
+/// else a random one. It goes back in the same header and into every log line about the request.
 #[derive(Clone, Debug)]
 pub(super) struct RequestId(Rc<str>);
 
@@ -31,6 +33,7 @@ impl RequestId {
         let is_allowed = |text: &&str| {
             (1..=Self::MAX_LENGTH).contains(&text.len())
                 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+                && !may_be_secret(text)
         };
         let sent = request.headers().get(Self::HEADER).and_then(|value| value.to_str().ok()).filter(is_allowed);
         Self(sent.map_or_else(|| nanoid::nanoid!(16).into(), Into::into))
@@ -51,6 +54,12 @@ impl FromRequest for RequestId {
     }
 }
 
+/// Whether the text could be a key or an identity id. (32 hexadecimal digits are a trace id.)
+fn may_be_secret(text: &str) -> bool {
+    let is_trace_id = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    ApiKey::parse(text).is_ok() || (IdentityId::parse(text).is_ok() && !is_trace_id)
+}
+
 /// The address that a sign-in named, masked: for the log line of its request.
 #[derive(Debug)]
 pub(super) struct LoggedEmail(pub(super) String);
@@ -58,13 +67,17 @@ pub(super) struct LoggedEmail(pub(super) String);
 /// Answers the request, gives the answer its id, and logs it.
 pub(super) async fn log_request(
     services: web::Data<Services>,
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse, Error> {
     let started = services.clock.steady();
     let id = RequestId::of(&request);
     request.extensions_mut().insert(id.clone());
+    let chunked = ChunkedBody::of(&mut request);
     let mut response = next.call(request).await?;
+    if let Some(body) = chunked {
+        body.close_if_unread(&mut response);
+    }
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert(RequestId::HEADER, value);
     }
@@ -72,6 +85,9 @@ pub(super) async fn log_request(
     log_response(&response, &id, duration.as_secs_f64() * 1_000.0, &services);
     Ok(response)
 }
+
+/// `OPTIONS` and `CONNECT`. Anything longer is whatever somebody likes to write into the log.
+const LONGEST_METHOD: usize = 7;
 
 fn log_response(response: &ServiceResponse, id: &RequestId, duration_ms: f64, services: &Services) {
     let request = response.request();
@@ -85,7 +101,7 @@ fn log_response(response: &ServiceResponse, id: &RequestId, duration_ms: f64, se
     }
     info!(
         request_id = id.as_str(),
-        method = request.method().as_str(),
+        method = Some(request.method().as_str()).filter(|method| method.len() <= LONGEST_METHOD).unwrap_or("-"),
         route = request.match_pattern().as_deref().unwrap_or("-"),
         status,
         code,

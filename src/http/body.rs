@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_multipart::{Field, Multipart, MultipartError};
 use actix_web::HttpMessage as _;
 use actix_web::dev::{Payload, ServiceRequest};
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use actix_web::web::{Bytes, BytesMut};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use log::debug;
@@ -24,6 +24,10 @@ const DEADLINE: Duration = Duration::from_secs(5);
 pub(super) async fn receive(request: &mut ServiceRequest) -> Result<Fields, ApiError> {
     let payload = request.take_payload();
     let headers = request.headers();
+    let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|length| length > MAX_LENGTH) {
+        return Err(ApiError::BodyTooLarge);
+    }
     let body = tokio::time::timeout(DEADLINE, read(payload)).await.map_err(|_| ApiError::BodyTimedOut)??;
     if headers.get(CONTENT_ENCODING).is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(ApiError::UnsupportedMediaType);
@@ -114,7 +118,9 @@ async fn multipart(headers: &HeaderMap, body: Bytes) -> Result<Fields, ApiError>
 }
 
 async fn part_value(part: Field) -> Result<Value, ApiError> {
-    let is_file = part.content_disposition().is_some_and(|disposition| disposition.get_filename().is_some());
+    let is_file = part
+        .content_disposition()
+        .is_some_and(|disposition| disposition.get_filename().is_some() || disposition.get_filename_ext().is_some());
     let chunks: Vec<Bytes> = part.try_collect().await.map_err(|error| malformed_multipart(&error))?;
     Ok(match String::from_utf8(chunks.concat()) {
         Ok(text) if !is_file => Value::Text(text),

@@ -16,6 +16,7 @@ mod ping;
 mod reply;
 mod routes;
 mod sign_in;
+mod unread_body;
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -36,7 +37,8 @@ use crate::session::Sessions;
 use crate::sign_in::SignIn;
 use crate::store::Store;
 
-/// For a request's head, from its first byte. (A body has a deadline of its own.)
+/// For the head of a connection's first request. (A body has a deadline of its own; a later head must come
+/// within [`KEEP_ALIVE`].)
 const HEAD_DEADLINE: Duration = Duration::from_secs(5);
 
 /// For how long an idle connection is kept: longer than clients keep theirs, so that they close
@@ -45,7 +47,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// At the end, for requests that are under way. What is not done by then is cut off: nobody has been told
 /// that it succeeded.
-const SHUTDOWN_DEADLINE_SECS: u64 = 8;
+const SHUTDOWN_DEADLINE_SECS: u64 = 6;
 
 /// What the endpoints work with; one for the whole server.
 #[derive(Debug)]

@@ -175,6 +175,15 @@ impl Tx<'_> {
         statement.query_and_then([], read_key)?.collect()
     }
 
+    /// The keys that were not revoked: what a server has to know.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn list_unrevoked_keys(&self) -> Result<Vec<KeyRow>, StoreError> {
+        let mut statement = self.prepare(&format!("{SELECT} WHERE k.revoked_at IS NULL"))?;
+        statement.query_and_then([], read_key)?.collect()
+    }
+
     fn find_key(&self, digest: &Digest) -> Result<Option<KeyRow>, StoreError> {
         let mut statement = self.prepare(&format!("{SELECT} WHERE k.digest = ?1"))?;
         statement.query_row([digest.as_bytes()], |row| Ok(read_key(row))).optional()?.transpose()

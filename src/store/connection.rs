@@ -10,9 +10,8 @@ use rusqlite::{CachedStatement, Connection, OpenFlags};
 
 use super::{OpenError, schema};
 
-/// How long a statement waits for a lock that another process has: the command line writes for
-/// milliseconds, so that five seconds mean that something is wrong.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a command waits for the lock that a busy server takes again and again.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The operations on the tables, within an open transaction or, for a single read, without one.
 #[derive(Debug)]
@@ -66,7 +65,7 @@ pub(super) fn open_reader_pool(path: &Path, size: u32) -> Result<r2d2::Pool<Sqli
         .idle_timeout(None)
         // A file on this machine does not go away; asking it each time would be a query for a query.
         .test_on_check_out(false)
-        .connection_timeout(BUSY_TIMEOUT * 2)
+        .connection_timeout(Duration::from_secs(2))
         .build(manager)
         .map_err(|cause| OpenError::Readers { path: path.to_owned(), cause })
 }

@@ -1,7 +1,7 @@
 //! One server for each database: the throttle and the quotas live in the server's memory.
 
 use std::fs::{File, TryLockError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::OpenError;
 
@@ -17,7 +17,8 @@ impl ServerLock {
     /// # Errors
     /// When another server has it, or the file cannot be made.
     pub fn take(database: &Path) -> Result<Self, OpenError> {
-        let mut path = database.as_os_str().to_owned();
+        // Whichever name the file goes by, its lock is the same.
+        let mut path = real_path(database).into_os_string();
         path.push(".lock");
         let failed = |cause| OpenError::Lock { path: path.clone().into(), cause };
         let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
@@ -27,4 +28,10 @@ impl ServerLock {
             Err(TryLockError::Error(cause)) => Err(failed(cause)),
         }
     }
+}
+
+/// The path without links; of a file that is not there yet, the path of its folder without links.
+fn real_path(path: &Path) -> PathBuf {
+    let in_folder = || Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?));
+    path.canonicalize().ok().or_else(in_folder).unwrap_or_else(|| path.to_owned())
 }

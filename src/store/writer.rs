@@ -4,11 +4,13 @@
 //! thread takes every job that waits, runs each under its own savepoint, commits once, and only then
 //! answers. It never waits for more: a lone job is committed at once.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use log::error;
 use rusqlite::{Connection, ErrorCode};
@@ -24,6 +26,10 @@ const MAX_BATCH: usize = 64;
 /// at once serves a caller better than a place at the end of the queue.
 const MAX_QUEUE: usize = 1_024;
 
+/// How long the writer waits for a lock that another process has: a command writes for milliseconds, so that
+/// two seconds mean that something is wrong, and that nobody should wait any longer.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// The way to the writer's thread. Dropping it lets the thread finish what waits, and end.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -34,7 +40,7 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn start(connection: Connection, path: &Path) -> Result<Self, OpenError> {
         let (queue, jobs) = sync_channel(MAX_QUEUE);
-        let mut desk = Desk { connection: Some(connection), path: path.to_owned() };
+        let mut desk = Desk { file: Some(OpenFile::new(connection, path)), path: path.to_owned() };
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || desk.work_off(&jobs))
@@ -80,6 +86,16 @@ pub enum BatchError {
     /// The database could not be opened again after an earlier failure.
     #[error("{0}")]
     Open(#[from] OpenError),
+    /// The file was moved away under the server.
+    #[error("the database or its -wal was removed or replaced while it was open: stop the server and restore it")]
+    FileGone,
+}
+
+impl BatchError {
+    fn is_busy(&self) -> bool {
+        let Self::Database(error) = self else { return false };
+        error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+    }
 }
 
 /// A piece of work within a shared transaction.
@@ -124,7 +140,7 @@ where
 /// What the writer's thread owns.
 struct Desk {
     /// `None` after a failure of the disk, until the file could be opened again.
-    connection: Option<Connection>,
+    file: Option<OpenFile>,
     path: PathBuf,
 }
 
@@ -134,6 +150,10 @@ impl Desk {
             let mut batch: Vec<_> = std::iter::once(first).chain(jobs.try_iter()).take(MAX_BATCH).collect();
             let failure = self.commit(&mut batch).err().map(Arc::new);
             if let Some(failure) = &failure {
+                // Who waits behind this batch would wait for the same lock, for as long again.
+                if failure.is_busy() {
+                    batch.extend(jobs.try_iter());
+                }
                 error!("a batch of {} jobs was not committed: {failure}", batch.len());
             }
             for job in batch {
@@ -145,23 +165,52 @@ impl Desk {
     /// Commits the batch, but for the jobs that failed by themselves. When it fails, nothing of the
     /// batch is kept.
     ///
-    /// After a failed read, write or sync the memory may hold what the disk does not: then the connection
-    /// is closed, and the next batch opens the file again. Waiting in vain for a lock is no such failure.
+    /// After a failed read, write or sync the memory may hold what the disk does not: then the file is
+    /// closed, and the next batch opens it again. Waiting in vain for a lock is no such failure.
     fn commit(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), BatchError> {
-        let connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => Database::open_existing(&self.path)?.connection,
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => OpenFile::new(Database::open_existing(&self.path)?.connection, &self.path),
         };
-        let result = run_in_transaction(&connection, batch);
-        let has_waited_in_vain = matches!(
-            &result,
-            Err(BatchError::Database(error)) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
-        );
-        if result.is_ok() || (has_waited_in_vain && connection.is_autocommit()) {
-            self.connection = Some(connection);
+        let result = run_in_transaction(&file.connection, batch).and_then(|()| file.check_it_is_there(&self.path));
+        let is_well = result.as_ref().map_or_else(BatchError::is_busy, |()| true);
+        if is_well && file.connection.is_autocommit() {
+            self.file = Some(file);
         }
         result
     }
+}
+
+/// The open database, and which files it was when it was opened.
+struct OpenFile {
+    connection: Connection,
+    inodes: [Option<(u64, u64)>; 2],
+}
+
+impl OpenFile {
+    fn new(connection: Connection, path: &Path) -> Self {
+        if let Err(error) = connection.busy_timeout(BUSY_TIMEOUT) {
+            error!("the writer waits longer for locks than it should: {error}");
+        }
+        Self { connection, inodes: inodes(path) }
+    }
+
+    /// That the database and its WAL are still where they were. When somebody has removed or replaced one of
+    /// them, what is committed into the old one will be found by nobody.
+    fn check_it_is_there(&self, path: &Path) -> Result<(), BatchError> {
+        if inodes(path) == self.inodes { Ok(()) } else { Err(BatchError::FileGone) }
+    }
+}
+
+/// Device and inode of the database and of its WAL. (They are asked for, never opened: closing them would
+/// release SQLite's locks.)
+fn inodes(path: &Path) -> [Option<(u64, u64)>; 2] {
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    [path, Path::new(&wal)].map(|path| {
+        let metadata = std::fs::metadata(path).ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    })
 }
 
 fn run_in_transaction(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), BatchError> {

@@ -1,7 +1,8 @@
 //! The limiter's memory: the state of each mailbox's or network's bucket, for a bounded number of them.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use governor::nanos::Nanos;
 use governor::state::StateStore;
@@ -20,8 +21,23 @@ const SHARD_CAPACITY: usize = 7_168;
 /// attempts back; but never more than the flood that fills the shard has spent: to make the shard
 /// forget a bucket from which n attempts were taken, n attempts must first be spent on each of the
 /// thousands of others that are kept in its place. Nobody is refused because the memory is full.
+#[derive(Clone)]
 pub(super) struct Buckets {
-    shards: Box<[Mutex<HashMap<u64, Nanos>>]>,
+    shards: Arc<[Mutex<HashMap<u64, Nanos>>]>,
+}
+
+impl Buckets {
+    /// Makes a bucket fuller by what comes back in `interval`.
+    pub(super) fn refund(&self, key: u64, interval: Duration) {
+        if let Some(state) = self.shard(key).get_mut(&key) {
+            *state = state.saturating_sub(interval.into());
+        }
+    }
+
+    /// A panic cannot leave a map of plain numbers half changed. (The key is a hash already.)
+    fn shard(&self, key: u64) -> MutexGuard<'_, HashMap<u64, Nanos>> {
+        self.shards[(key >> 32) as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Default for Buckets {
@@ -43,10 +59,7 @@ impl StateStore for Buckets {
     where
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
-        // The key is a hash already.
-        let shard = &self.shards[(key >> 32) as usize % SHARDS];
-        // A panic cannot leave a map of plain numbers half changed.
-        let mut buckets = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buckets = self.shard(*key);
         let (answer, state) = decide(buckets.get(key).copied())?;
         if buckets.len() >= SHARD_CAPACITY && !buckets.contains_key(key) {
             forget_fullest_half(&mut buckets);

@@ -24,6 +24,17 @@ use buckets::Buckets;
 pub struct TooSoon {
     /// The time after which an attempt is let through again.
     pub retry_after: Duration,
+    /// Which limit refused it.
+    pub by: Limit,
+}
+
+/// The two limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// Attempts from one network.
+    Network,
+    /// Attempts for one mailbox.
+    Mailbox,
 }
 
 /// The limits of sign-in attempts.
@@ -54,8 +65,8 @@ impl Throttle {
 
     /// Counts an attempt, or refuses it.
     ///
-    /// The network is asked first, so that a flood from one network is refused there and does not
-    /// use up what a stranger's mailbox is allowed.
+    /// The network is asked first, so that a flood from one network is refused there: it can use up what a
+    /// handful of mailboxes are allowed, and not what those of all strangers are.
     ///
     /// # Errors
     /// When the attempt is refused.
@@ -64,15 +75,27 @@ impl Throttle {
         self.check_mailbox(mailbox)
     }
 
-    fn check_network(&self, organisation: OrganisationId, ip: Option<ClientIp>) -> Result<(), TooSoon> {
-        match (&self.networks, ip.and_then(ClientIp::throttled_network)) {
-            (Some(limiter), Some(network)) => limiter.check(network_key(organisation, network)),
-            _ => Ok(()),
+    /// Gives back what an attempt took that was let through and then could not be decided.
+    pub fn refund(&self, organisation: OrganisationId, mailbox: Mailbox, ip: Option<ClientIp>) {
+        if let (Some(limiter), Some(network)) = (&self.networks, ip.and_then(ClientIp::throttled_network)) {
+            limiter.refund(network_key(organisation, network));
+        }
+        if let Some(limiter) = &self.mailboxes {
+            limiter.refund(mailbox.0.cast_unsigned());
         }
     }
 
+    fn check_network(&self, organisation: OrganisationId, ip: Option<ClientIp>) -> Result<(), TooSoon> {
+        let refused = match (&self.networks, ip.and_then(ClientIp::throttled_network)) {
+            (Some(limiter), Some(network)) => limiter.check(network_key(organisation, network)),
+            _ => Ok(()),
+        };
+        refused.map_err(|retry_after| TooSoon { retry_after, by: Limit::Network })
+    }
+
     fn check_mailbox(&self, mailbox: Mailbox) -> Result<(), TooSoon> {
-        self.mailboxes.as_ref().map_or(Ok(()), |limiter| limiter.check(mailbox.0.cast_unsigned()))
+        let refused = self.mailboxes.as_ref().map_or(Ok(()), |limiter| limiter.check(mailbox.0.cast_unsigned()));
+        refused.map_err(|retry_after| TooSoon { retry_after, by: Limit::Mailbox })
     }
 
     fn replay(&self, earlier: &[ThrottledAttempt], now: Timestamp) {
@@ -98,7 +121,7 @@ impl Throttle {
 
     fn set_time(&self, time: Option<Timestamp>) {
         for limiter in self.networks.iter().chain(&self.mailboxes) {
-            limiter.0.clock().set(time);
+            limiter.gate.clock().set(time);
         }
     }
 }
@@ -113,19 +136,32 @@ fn network_key(organisation: OrganisationId, network: IpAddr) -> u64 {
 }
 
 #[derive(Debug)]
-struct Limiter(RateLimiter<u64, Buckets, ReplayClock, NoOpMiddleware<Duration>>);
+struct Limiter {
+    gate: RateLimiter<u64, Buckets, ReplayClock, NoOpMiddleware<Duration>>,
+    /// The limiter's own memory.
+    buckets: Buckets,
+    /// What one attempt costs: the time in which it comes back.
+    interval: Duration,
+}
 
 impl Limiter {
     /// A limiter that can be told of attempts from `begin` on.
     fn new(quota: Quota, clock: &Clock, begin: Timestamp) -> Self {
         let clock = ReplayClock { live: clock.clone(), set: AtomicU64::new(0) };
         clock.set(Some(begin));
-        Self(RateLimiter::new(quota, Buckets::default(), clock))
+        let buckets = Buckets::default();
+        let gate = RateLimiter::new(quota, buckets.clone(), clock);
+        Self { gate, buckets, interval: quota.replenish_interval() }
     }
 
-    fn check(&self, key: u64) -> Result<(), TooSoon> {
-        let wait = |refused: NotUntil<Duration>| refused.wait_time_from(self.0.clock().now());
-        self.0.check_key(&key).map_err(|refused| TooSoon { retry_after: wait(refused) })
+    /// Takes an attempt, or says how long the next one has to wait.
+    fn check(&self, key: u64) -> Result<(), Duration> {
+        let wait = |refused: NotUntil<Duration>| refused.wait_time_from(self.gate.clock().now());
+        self.gate.check_key(&key).map_err(wait)
+    }
+
+    fn refund(&self, key: u64) {
+        self.buckets.refund(key, self.interval);
     }
 }
 
@@ -214,6 +250,18 @@ mod tests {
             throttle.check(SHOP, Mailbox(1_000), ip("192.0.2.1")).unwrap_err();
         }
         assert_eq!(passes(&throttle, Mailbox(1_000), ip("192.0.2.2")).0, 10);
+    }
+
+    #[test]
+    fn what_could_not_be_decided_is_given_back() {
+        let throttle = throttle(&Clock::system());
+        for _ in 0..100 {
+            throttle.check(SHOP, MAILBOX, ip("192.0.2.1")).unwrap();
+            throttle.refund(SHOP, MAILBOX, ip("192.0.2.1"));
+        }
+        assert_eq!(passes(&throttle, MAILBOX, ip("192.0.2.1")).0, 10);
+        throttle.refund(SHOP, Mailbox(8), None);
+        assert_eq!(passes(&throttle, Mailbox(8), None).0, 10);
     }
 
     #[test]

@@ -304,3 +304,13 @@ fn read_answer(stream: &mut TcpStream) -> String {
     stream.read_to_string(&mut answer).unwrap();
     answer
 }
+
+#[test]
+fn a_database_that_was_removed_under_the_server_gives_no_success() {
+    for removed in ["magic-auth.db", "magic-auth.db-wal"] {
+        let app = spawn_app();
+        app.shop().identity(JAN);
+        std::fs::remove_file(app.folder.path().join(removed)).unwrap();
+        assert_login_failed(&app.shop().sign_in(EVA));
+    }
+}

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::app::{Client, SHOP, SHOP_ROOT, cli, write_config};
 use crate::process::{
-    TestProcess, eventually, exchange, serve_command, sign_in_bytes, spawn_process, start_process,
+    TestProcess, eventually, exchange, send_signal, serve_command, sign_in_bytes, spawn_process, start_process,
     start_process_logging,
 };
 
@@ -268,6 +268,34 @@ fn a_second_server_on_the_same_database_is_refused_and_the_first_goes_on() {
     );
     let identity = process.shop().identity(JAN);
     assert!(process.shop().is_logged_in(&identity));
+}
+
+#[test]
+fn a_second_server_is_refused_also_by_another_name_of_the_file() {
+    let process = spawn_process("");
+    let other = tempfile::tempdir().unwrap();
+    write_config(&other, "");
+    std::os::unix::fs::symlink(process.folder.path().join("magic-auth.db"), other.path().join("magic-auth.db"))
+        .unwrap();
+    assert!(start_error(&other).contains("another magic-auth server is using the database"));
+}
+
+#[test]
+fn whoever_stops_reading_the_log_stops_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    write_config(&folder, "[rate_limit.prod]\nrequests = 0");
+    let mut child = serve_command(&folder).spawn().unwrap();
+    let mut welcome = [0; 60];
+    child.stdout.take().unwrap().read_exact(&mut welcome).unwrap();
+    let welcome = String::from_utf8_lossy(&welcome).into_owned();
+    let address = welcome.split("http://").nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap();
+    // Far more lines than the pipe holds, and nobody reads them.
+    let shop = Client::new(address.parse().unwrap(), SHOP);
+    for _ in 0..2_000 {
+        assert_eq!(shop.ping().status, 200);
+    }
+    send_signal(child.id(), "TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]

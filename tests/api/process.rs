@@ -88,8 +88,7 @@ impl TestProcess {
 
     /// Sends a signal by its name, such as `TERM`.
     pub fn signal(&self, name: &str) {
-        let status = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
-        assert!(status.unwrap().success());
+        send_signal(self.child.id(), name);
     }
 
     /// Waits for the end of the process, ten seconds at most.
@@ -174,4 +173,10 @@ pub fn sign_in_bytes(key: &str, email: &str) -> Vec<u8> {
         body.len()
     )
     .into_bytes()
+}
+
+/// Sends a signal by its name, such as `TERM`.
+pub fn send_signal(process: u32, name: &str) {
+    let status = Command::new("kill").arg(format!("-{name}")).arg(process.to_string()).status();
+    assert!(status.unwrap().success());
 }

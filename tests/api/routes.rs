@@ -313,3 +313,54 @@ fn malformed_http_is_an_empty_400_and_the_end_of_the_connection() {
     }
     assert_eq!(app.shop().ping().status, 200);
 }
+
+#[test]
+fn a_chunked_body_that_nobody_reads_does_not_hold_its_connection() {
+    let app = spawn_app();
+    for (request, status) in [
+        ("POST /nowhere".to_owned(), 404),
+        (format!("PUT {MAGIC_AUTH}"), 405),
+        (format!("GET /api/v1/ping?apiKey={SHOP}"), 200),
+    ] {
+        // The read of `send_raw` ends when the server closes the connection; it never sends the last chunk.
+        let answer =
+            app.send_raw(&format!("{request} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"));
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request}: {answer}");
+    }
+}
+
+#[test]
+fn a_chunked_body_that_is_read_keeps_the_connection() {
+    let app = spawn_app();
+    let mut stream = app.connect();
+    let request = format!("POST {MAGIC_AUTH}?apiKey={SHOP} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let request = request + "d\r\n{\"email\":\"a@b\r\n5\r\n.cz\"}\r\n0\r\n\r\n";
+    for _ in 0..2 {
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut buffer = [0; 4_096];
+        let length = stream.read(&mut buffer).unwrap();
+        let answer = String::from_utf8_lossy(&buffer[..length]).into_owned();
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains(r#""success":true"#), "{answer}");
+    }
+}
+
+#[test]
+fn a_declared_length_that_is_too_large_is_refused_before_it_comes() {
+    let app = spawn_app();
+    let answer =
+        app.send_raw(&format!("POST {MAGIC_AUTH}?apiKey={SHOP} HTTP/1.1\r\nHost: x\r\nContent-Length: 16385\r\n\r\n"));
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+}
+
+#[test]
+fn a_request_id_that_may_be_a_secret_is_replaced() {
+    let app = spawn_app();
+    let id_of =
+        |sent: &str| app.shop().get_with("/api/v1/ping", &[("x-request-id", sent)]).header("x-request-id").to_owned();
+    let identity = app.shop().identity("jan@barasek.com");
+    for secret in [SHOP, identity.as_str()] {
+        assert_ne!(id_of(secret), secret);
+    }
+    let trace_id = "4bf92f3577b34da6a3ce929d0e0e4736";
+    assert_eq!(id_of(trace_id), trace_id);
+}

@@ -252,3 +252,16 @@ fn attempts_of_before_the_window_do_not_count_after_a_restart() {
     let app = app.restart();
     assert_eq!(passes(|_| app.shop().sign_in("jan@barasek.com").code()), 2);
 }
+
+#[test]
+fn a_flood_from_one_network_is_counted_in_one_row() {
+    let app = spawn_app_with("[throttle.ip]\nburst = 1");
+    let from = |email: String| app.shop().magic_auth(&json!({ "email": email, "customerRealIp": "192.0.2.1" })).code();
+    assert_eq!(from("first@barasek.com".to_owned()), "");
+    for number in 0..20 {
+        assert_eq!(from(format!("{number}@barasek.com")), "E006");
+    }
+    let refused = "FROM login_attempts WHERE outcome = 'E006' AND mailbox IS NULL AND ip = '192.0.2.1'";
+    crate::process::eventually(|| app.count(&format!("SELECT coalesce(sum(count), 0) {refused}")) == 20);
+    assert!(app.count(&format!("SELECT count(*) {refused}")) <= 2);
+}
