@@ -22,7 +22,7 @@ fn every_section_that_it_links_exists() {
     let anchors: Vec<String> = README
         .lines()
         .filter_map(|line| line.strip_prefix("## ").or_else(|| line.strip_prefix("### ")))
-        .map(|title| title.to_lowercase().replace(' ', "-").replace('\'', ""))
+        .map(|title| title.to_lowercase().replace(' ', "-").replace(['\'', '…'], ""))
         .collect();
     for target in README.split("](#").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target) {
         assert!(anchors.iter().any(|anchor| anchor == target), "{target} is none of {anchors:?}");
