@@ -5,9 +5,8 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::mem::take;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use env_logger::{Env, Target};
@@ -17,8 +16,12 @@ use serde_json::{Map, Value as Json};
 
 use crate::config::LogFormat;
 
-/// Lines that may wait to be written, some 200 bytes each.
-const MAX_WAITING: usize = 8_192;
+/// Text that may wait to be written: the lines of half a second under full load.
+const MAX_WAITING_BYTES: usize = 4 << 20;
+
+/// For how long lines are gathered before they are written together: under load, one system call and one
+/// woken thread for hundreds of lines, and nobody sees the delay.
+const GATHERING: Duration = Duration::from_millis(10);
 
 /// Starts the log. What is logged is chosen by `RUST_LOG`, by default everything from `info` on, but
 /// for the HTTP server's own news: its start and stop are ours too, and a request that is no HTTP is its
@@ -30,66 +33,84 @@ const MAX_WAITING: usize = 8_192;
 /// # Errors
 /// When the system gives no thread.
 pub fn start(format: LogFormat) -> io::Result<Log> {
-    let (queue, lines) = sync_channel::<Vec<u8>>(MAX_WAITING);
     let log = Log::default();
     let writer = log.clone();
-    std::thread::Builder::new().name("log".to_owned()).spawn(move || {
-        while let Ok(line) = lines.recv() {
-            writer.write(&line);
-        }
-    })?;
+    std::thread::Builder::new().name("log".to_owned()).spawn(move || writer.keep_writing())?;
     let mut builder =
         env_logger::Builder::from_env(Env::default().default_filter_or("info,actix_server=warn,actix_http=off"));
     match format {
         LogFormat::Text => builder.format(|out, record| writeln!(out, "{}", text_line(record, &now()))),
         LogFormat::Json => builder.format(|out, record| writeln!(out, "{}", json_line(record, &now()))),
     };
-    builder.target(Target::Pipe(Box::new(Queue { queue, log: log.clone() }))).init();
+    builder.target(Target::Pipe(Box::new(log.clone()))).init();
     Ok(log)
 }
 
-/// What is under way between whoever logs and standard error.
+/// The lines under way between whoever logs and standard error.
 #[derive(Clone, Debug, Default)]
-pub struct Log {
-    waiting: Arc<AtomicUsize>,
-    lost: Arc<AtomicUsize>,
+pub struct Log(Arc<(Mutex<Lines>, Condvar)>);
+
+#[derive(Debug, Default)]
+struct Lines {
+    waiting: Vec<u8>,
+    /// Lines for which there was no room.
+    lost: usize,
+    is_writing: bool,
 }
 
 impl Log {
     /// Waits until everything is written, but not for a reader who has stalled.
     pub fn finish(&self) {
         for _ in 0..100 {
-            if self.waiting.load(Ordering::SeqCst) == 0 {
+            let lines = self.lines();
+            if lines.waiting.is_empty() && !lines.is_writing {
                 return;
             }
-            std::thread::sleep(Duration::from_millis(10));
+            drop(lines);
+            std::thread::sleep(GATHERING);
         }
     }
 
-    fn write(&self, line: &[u8]) {
-        let mut out = io::stderr().lock();
-        // There is nowhere to say that this failed.
-        let _ = out.write_all(line);
-        match self.lost.swap(0, Ordering::SeqCst) {
-            0 => {}
-            lost => drop(writeln!(out, "{} WARN  {lost} lines were lost here, for they were not read in time", now())),
+    fn keep_writing(&self) {
+        loop {
+            let (lines, first) = (self.lines(), &self.0.1);
+            drop(first.wait_while(lines, |lines| lines.waiting.is_empty()));
+            std::thread::sleep(GATHERING);
+            let mut lines = self.lines();
+            lines.is_writing = true;
+            let (text, lost) = (take(&mut lines.waiting), take(&mut lines.lost));
+            drop(lines);
+            write_out(&text, lost);
+            self.lines().is_writing = false;
         }
-        self.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// A panic cannot leave a text and two numbers half changed.
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-struct Queue {
-    queue: SyncSender<Vec<u8>>,
-    log: Log,
+/// There is nowhere to say that this failed.
+fn write_out(text: &[u8], lost: usize) {
+    let mut out = io::stderr().lock();
+    let _ = out.write_all(text);
+    if lost > 0 {
+        let _ = writeln!(out, "{} WARN  {lost} lines were lost here, for they were not read in time", now());
+    }
 }
 
 /// Takes a line at each write, as the logger does it.
-impl io::Write for Queue {
+impl io::Write for Log {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.log.waiting.fetch_add(1, Ordering::SeqCst);
-        if self.queue.try_send(line.to_owned()).is_err() {
-            self.log.waiting.fetch_sub(1, Ordering::SeqCst);
-            self.log.lost.fetch_add(1, Ordering::SeqCst);
+        let mut lines = self.lines();
+        if lines.waiting.len() + line.len() > MAX_WAITING_BYTES {
+            lines.lost += 1;
+        } else {
+            if lines.waiting.is_empty() {
+                self.0.1.notify_one();
+            }
+            lines.waiting.extend_from_slice(line);
         }
         Ok(line.len())
     }

@@ -22,7 +22,12 @@ use crate::domain::IdentityId;
         (LogoutForm = "application/x-www-form-urlencoded"),
         (LogoutForm = "multipart/form-data")
     )),
-    responses((status = 200, body = Success, description = "The session is no more"))
+    responses((
+        status = 200,
+        body = Success,
+        description = "The session is no more",
+        example = json!({"success": true})
+    ))
 )]
 pub(super) async fn handle(
     services: web::Data<Services>,

@@ -12,7 +12,12 @@ use super::reply::Success;
     get,
     path = "",
     tag = "service",
-    responses((status = 200, body = Success, description = "The service is there and the key in force"))
+    responses((
+        status = 200,
+        body = Success,
+        description = "The service is there and the key in force",
+        example = json!({"success": true})
+    ))
 )]
 pub(super) async fn handle(_caller: Caller) -> HttpResponse {
     Success::reply()
