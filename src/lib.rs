@@ -12,8 +12,7 @@
 //! | [`config`] | `config.toml`, read into types that are already checked |
 //! | [`store`] | the only place with SQL: the writer (group commit), the readers, one file for each table |
 //! | [`throttle`] | how often sign-in may be attempted, in memory |
-//! | [`sign_in`] | the main use case, in the contract's order of checks |
-//! | [`sandbox`] | the addresses by which an integrator sees every answer |
+//! | [`sign_in`] | the main use case, in the contract's order of checks; the sandbox of integrators |
 //! | [`session`] | the use cases of a session: whose is it, and ending it |
 //! | [`keys`] | the API keys in force, each with its quota |
 //! | [`attempt_log`] | attempts whose record does not wait for the disk |
@@ -57,7 +56,6 @@ pub mod domain;
 pub mod http;
 pub mod keys;
 pub mod logging;
-mod sandbox;
 pub mod session;
 pub mod sign_in;
 pub mod store;

@@ -4,6 +4,8 @@
 //! session. What comes before it (the key, its quota, the form of the body) is `http`'s, and how
 //! things are kept is `store`'s.
 
+mod sandbox;
+
 use std::time::Duration;
 
 use log::debug;
@@ -16,9 +18,9 @@ use crate::domain::{
     PersonName, Refusal, Timestamp,
 };
 use crate::keys::Key;
-use crate::sandbox::Scene;
 use crate::store::{Attempt, Customer, NewCustomer, NewSession, Store, StoreError, Tx};
 use crate::throttle::{Limit, Throttle};
+use sandbox::Scene;
 
 /// What a sign-in is decided by.
 #[derive(Debug)]

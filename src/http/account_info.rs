@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 
 use super::Services;
 use super::api_key::{Caller, query_value};
-use super::openapi::Always;
 use super::reply::{ApiError, json};
+use super::schema::Always;
 use crate::domain::IdentityId;
 use crate::store::Account;
 

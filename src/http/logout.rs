@@ -6,8 +6,8 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::Services;
 use super::api_key::{Body, Caller};
-use super::openapi::as_form;
 use super::reply::{ApiError, Success};
+use super::schema::as_form;
 use crate::domain::IdentityId;
 
 /// End a session

@@ -15,6 +15,7 @@ mod openapi;
 mod ping;
 mod reply;
 mod routes;
+mod schema;
 mod sign_in;
 mod unread_body;
 
@@ -27,8 +28,6 @@ use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use actix_web::middleware::{Compat, Condition, from_fn};
 use actix_web::{App, HttpServer, web};
 use utoipa_actix_web::AppExt as _;
-
-pub use openapi::document;
 
 use crate::clock::Clock;
 use crate::config::{Origin, TrustedProxy};
@@ -48,6 +47,16 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// At the end, for requests that are under way. What is not done by then is cut off: nobody has been told
 /// that it succeeded.
 const SHUTDOWN_DEADLINE_SECS: u64 = 6;
+
+/// The whole description, as indented JSON.
+///
+/// # Errors
+/// When it is no JSON: never, but for a mistake in this program.
+pub fn document() -> serde_json::Result<String> {
+    let app = App::new().into_utoipa_app().openapi(openapi::base()).configure(routes::configure);
+    let (_, document) = app.split_for_parts();
+    document.to_pretty_json()
+}
 
 /// What the endpoints work with; one for the whole server.
 #[derive(Debug)]

@@ -1,23 +1,20 @@
-//! The OpenAPI 3.1 description, made of what serves the requests: the list of routes, the types of the
-//! answers, and the errors as [`ApiError`] answers them.
+//! The OpenAPI 3.1 description, made of what serves the requests: the types of the answers, and the errors as
+//! [`ApiError`] answers them. The list of routes puts it together.
 
 use std::time::Duration;
 
-use actix_web::{App, ResponseError as _};
-use serde::{Serialize, Serializer};
+use actix_web::ResponseError as _;
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, Object, ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::schema::{ArrayBuilder, Object, ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
 use utoipa::openapi::{Components, ContentBuilder, Header, Ref, RefOr, Response, ResponseBuilder, Server};
-use utoipa::{OpenApi, PartialSchema, ToSchema};
-use utoipa_actix_web::AppExt as _;
+use utoipa::{OpenApi, PartialSchema as _};
 
 use super::fields::problem;
 use super::reply::{ApiError, Problem, RateLimitDetails};
-use super::routes;
-use crate::domain::Refusal;
+use super::schema::{Always, one_of};
 use crate::store::StoreError;
 
 /// What the description says of the service as a whole.
@@ -55,16 +52,6 @@ pub(super) fn base() -> utoipa::openapi::OpenApi {
     components.add_security_scheme(QUERY_KEY, SecurityScheme::ApiKey(ApiKey::Query(query)));
     components.add_security_scheme(BEARER_KEY, SecurityScheme::Http(bearer.build()));
     base
-}
-
-/// The whole description, as indented JSON.
-///
-/// # Errors
-/// When it is no JSON: never, but for a mistake in this program.
-pub fn document() -> serde_json::Result<String> {
-    let app = App::new().into_utoipa_app().openapi(base()).configure(routes::configure);
-    let (_, document) = app.split_for_parts();
-    document.to_pretty_json()
 }
 
 /// Adds to an operation with a key what all of them have in common: the key, the answers to a request that
@@ -152,59 +139,3 @@ fn text(description: &str) -> Object {
     let description = Some(description).filter(|text| !text.is_empty());
     ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).description(description).build()
 }
-
-/// A text that is one of `values`.
-fn one_of(values: impl IntoIterator<Item = &'static str>, description: &str) -> Object {
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(values)).description(Some(description)).build()
-}
-
-/// `body` as a form says it, where every field is a text: without `null`, and without control characters
-/// and backslashes in the names.
-pub(super) fn as_form<Body: PartialSchema>() -> RefOr<Schema> {
-    let RefOr::T(Schema::Object(mut form)) = Body::schema() else { return Body::schema() };
-    for property in form.properties.values_mut() {
-        match property {
-            RefOr::T(Schema::Object(object)) => object.schema_type = SchemaType::Type(Type::String),
-            RefOr::T(Schema::AnyOf(any)) => any.items.retain(|item| !is_null(item)),
-            _ => {}
-        }
-    }
-    let name = ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^[^\x00-\x1F\x7F\\]*$"));
-    form.property_names = Some(Box::new(name.into()));
-    let text = ObjectBuilder::new().schema_type(Type::String);
-    form.additional_properties = Some(Box::new(AdditionalProperties::RefOr(text.into())));
-    RefOr::T(Schema::Object(form))
-}
-
-fn is_null(schema: &RefOr<Schema>) -> bool {
-    matches!(schema, RefOr::T(Schema::Object(object)) if object.schema_type == SchemaType::Type(Type::Null))
-}
-
-/// `E001` to `E007`, with what they mean.
-pub(super) fn refusal_codes() -> Object {
-    let meanings = Refusal::ALL.map(|refusal| format!("- `{}`: {}", refusal.code(), refusal.message()));
-    one_of(Refusal::ALL.map(Refusal::code), &meanings.join("\n"))
-}
-
-/// The documented messages.
-pub(super) fn refusal_messages() -> Object {
-    one_of(Refusal::ALL.map(Refusal::message), "The documented message of the code.")
-}
-
-/// A boolean that is always the same: what tells the variants of an answer apart.
-#[derive(Debug)]
-pub(super) struct Always<const VALUE: bool>;
-
-impl<const VALUE: bool> Serialize for Always<VALUE> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bool(VALUE)
-    }
-}
-
-impl<const VALUE: bool> PartialSchema for Always<VALUE> {
-    fn schema() -> RefOr<Schema> {
-        ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([VALUE])).into()
-    }
-}
-
-impl<const VALUE: bool> ToSchema for Always<VALUE> {}

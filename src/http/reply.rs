@@ -10,7 +10,7 @@ use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::openapi::Always;
+use super::schema::Always;
 
 use crate::store::StoreError;
 

@@ -13,8 +13,8 @@ use super::Services;
 use super::access_log::{LoggedEmail, RequestId};
 use super::api_key::{Body, Caller};
 use super::fields::Fields;
-use super::openapi::{Always, as_form, refusal_codes, refusal_messages};
 use super::reply::{ApiError, json, retry_after_seconds};
+use super::schema::{Always, as_form, refusal_codes, refusal_messages};
 use crate::domain::{ClientIp, EmailAddress, PersonName, PersonNameError, Refusal};
 use crate::sign_in::{Answer, Overloaded, Request};
 

@@ -6,9 +6,9 @@
 
 use std::time::Duration;
 
+use super::Answer;
 use crate::domain::{CanonicalEmail, EmailAddress, Refusal, Timestamp};
 use crate::keys::Key;
-use crate::sign_in::Answer;
 use crate::store::{NewCustomer, NewSession, Store, StoreError};
 
 /// What `e006@magic.test` is told.
@@ -16,14 +16,14 @@ const RETRY_AFTER: Duration = Duration::from_mins(1);
 
 /// What a sandbox address shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scene {
+pub(super) enum Scene {
     SignedIn,
     Refused(Refusal),
 }
 
 impl Scene {
     /// The scene of a sandbox address; `None` for any other.
-    pub(crate) fn of(email: &EmailAddress) -> Option<Self> {
+    pub(super) fn of(email: &EmailAddress) -> Option<Self> {
         let name = email.as_str().strip_suffix("@magic.test")?;
         if name == "ok" {
             return Some(Self::SignedIn);
@@ -32,7 +32,7 @@ impl Scene {
     }
 
     /// Answers as the scene wants it.
-    pub(crate) async fn play(
+    pub(super) async fn play(
         self,
         key: &Key,
         email: EmailAddress,
