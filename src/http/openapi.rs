@@ -42,7 +42,7 @@ struct Description;
 const QUERY_KEY: &str = "apiKey";
 const BEARER_KEY: &str = "bearer";
 
-/// The description without the routes, which [`routes::configure`] adds.
+/// The description without the routes, which the list of routes adds.
 pub(super) fn base() -> utoipa::openapi::OpenApi {
     let mut base = Description::openapi();
     base.servers = Some(vec![Server::new("/")]);
