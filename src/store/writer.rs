@@ -40,7 +40,8 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn start(connection: Connection, path: &Path) -> Result<Self, OpenError> {
         let (queue, jobs) = sync_channel(MAX_QUEUE);
-        let mut desk = Desk { file: Some(OpenFile::new(connection, path)), path: path.to_owned() };
+        let file = Some(OpenFile::new(connection, path));
+        let mut desk = Desk { file, path: path.to_owned(), is_gone: false };
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || desk.work_off(&jobs))
@@ -87,7 +88,7 @@ pub enum BatchError {
     #[error("{0}")]
     Open(#[from] OpenError),
     /// The file was moved away under the server.
-    #[error("the database or its -wal was removed or replaced while it was open: stop the server and restore it")]
+    #[error("the database or its -wal was removed or replaced while it was open: restore it and restart the server")]
     FileGone,
 }
 
@@ -142,6 +143,9 @@ struct Desk {
     /// `None` after a failure of the disk, until the file could be opened again.
     file: Option<OpenFile>,
     path: PathBuf,
+    /// Whether the file was removed or replaced. Nothing is written any more then: the readers still have the
+    /// old one open, and a writer beside them on another would damage it.
+    is_gone: bool,
 }
 
 impl Desk {
@@ -169,10 +173,12 @@ impl Desk {
     /// closed, and the next batch opens it again. Waiting in vain for a lock is no such failure.
     fn commit(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), BatchError> {
         let file = match self.file.take() {
+            _ if self.is_gone => return Err(BatchError::FileGone),
             Some(file) => file,
             None => OpenFile::new(Database::open_existing(&self.path)?.connection, &self.path),
         };
         let result = run_in_transaction(&file.connection, batch).and_then(|()| file.check_it_is_there(&self.path));
+        self.is_gone = matches!(result, Err(BatchError::FileGone));
         let is_well = result.as_ref().map_or_else(BatchError::is_busy, |()| true);
         if is_well && file.connection.is_autocommit() {
             self.file = Some(file);
