@@ -27,7 +27,9 @@ use actix_web::dev::Server;
 use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use actix_web::middleware::{Compat, Condition, from_fn};
 use actix_web::{App, HttpServer, web};
-use utoipa_actix_web::AppExt as _;
+use utoipa::openapi::OpenApi;
+
+use routes::KnownPaths;
 
 use crate::clock::Clock;
 use crate::config::{Origin, TrustedProxy};
@@ -53,9 +55,13 @@ const SHUTDOWN_DEADLINE_SECS: u64 = 6;
 /// # Errors
 /// When it is no JSON: never, but for a mistake in this program.
 pub fn document() -> serde_json::Result<String> {
-    let app = App::new().into_utoipa_app().openapi(openapi::base()).configure(routes::configure);
-    let (_, document) = app.split_for_parts();
-    document.to_pretty_json()
+    description().to_pretty_json()
+}
+
+fn description() -> OpenApi {
+    let mut description = openapi::base();
+    routes::describe(&mut description);
+    description
 }
 
 /// What the endpoints work with; one for the whole server.
@@ -98,12 +104,15 @@ pub fn serve(
     allowed_origins: Vec<Origin>,
     stop: impl Future<Output = ()> + 'static,
 ) -> std::io::Result<Server> {
+    let description = description();
+    let known_paths = KnownPaths(description.paths.paths.keys().cloned().collect());
+    let document = docs::Document(description.to_json().map_err(std::io::Error::other)?.into());
     let app = move || {
-        let (app, description) =
-            App::new().into_utoipa_app().openapi(openapi::base()).configure(routes::configure).split_for_parts();
-        app.app_data(services.clone())
-            .app_data(routes::KnownPaths(description.paths.paths.keys().cloned().collect()))
-            .app_data(docs::Document(description.to_json().unwrap_or_default().into()))
+        App::new()
+            .app_data(services.clone())
+            .app_data(known_paths.clone())
+            .app_data(document.clone())
+            .configure(routes::configure)
             .service(docs::page())
             .default_service(web::to(routes::not_found))
             .wrap(Compat::new(Condition::new(!allowed_origins.is_empty(), cors(&allowed_origins))))

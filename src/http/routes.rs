@@ -2,51 +2,81 @@
 
 use std::future::{Ready, ready};
 
-use actix_web::dev::{AppService, HttpServiceFactory};
 use actix_web::http::Method;
 use actix_web::http::header::ALLOW;
 use actix_web::middleware::from_fn;
 use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, guard, web};
-use utoipa::openapi::path::Paths;
-use utoipa::openapi::{RefOr, Schema};
+use utoipa::openapi::OpenApi;
 use utoipa_actix_web::OpenApiFactory;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::reply::ApiError;
 use super::{account_info, api_key, docs, logout, openapi, ping, sign_in};
 
 /// Every described route. (The page that shows the description is [`super::docs::page`].)
-pub(super) fn configure(routes: &mut ServiceConfig) {
-    routes
-        .service(route("/api/v1/customer/magic-auth", "magicAuth", POST, sign_in::handle, sign_in::__path_handle))
-        .service(route("/contact/v1/magic-auth", "contactMagicAuth", POST, sign_in::handle, sign_in::__path_handle))
-        .service(route(
+fn list() -> Vec<Route> {
+    vec![
+        route("/api/v1/customer/magic-auth", "magicAuth", POST, sign_in::handle, sign_in::__path_handle),
+        route("/contact/v1/magic-auth", "contactMagicAuth", POST, sign_in::handle, sign_in::__path_handle),
+        route(
             "/api/v1/customer/get-account-info",
             "getAccountInfo",
             GET,
             account_info::handle,
             account_info::__path_handle,
-        ))
-        .service(route(
+        ),
+        route(
             "/contact/v1/get-account-info",
             "contactGetAccountInfo",
             GET,
             account_info::handle,
             account_info::__path_handle,
-        ))
-        .service(route("/api/v1/customer/logout", "logout", POST, logout::handle, logout::__path_handle))
-        .service(route("/api/v1/ping", "ping", GET, ping::handle, ping::__path_handle))
-        .service(route("/ping/v1", "pingShort", GET, ping::handle, ping::__path_handle))
-        .service(open_route("/openapi.json", "openApi", docs::description, docs::__path_description));
+        ),
+        route("/api/v1/customer/logout", "logout", POST, logout::handle, logout::__path_handle),
+        route("/api/v1/ping", "ping", GET, ping::handle, ping::__path_handle),
+        route("/ping/v1", "pingShort", GET, ping::handle, ping::__path_handle),
+        open_route("/openapi.json", "openApi", docs::description, docs::__path_description),
+    ]
+}
+
+/// Serves every route.
+pub(super) fn configure(config: &mut web::ServiceConfig) {
+    for route in list() {
+        config.service(route.resource);
+    }
+}
+
+/// Describes every route.
+pub(super) fn describe(description: &mut OpenApi) {
+    for route in list() {
+        route.describe(description);
+    }
 }
 
 /// A route that is served and described.
-pub(super) struct Route<D> {
+struct Route {
     path: &'static str,
     operation_id: &'static str,
     needs_key: bool,
     resource: Resource,
-    description: D,
+    description: Box<dyn OpenApiFactory>,
+}
+
+impl Route {
+    /// Adds what the handler says of itself, under this route's path and name.
+    fn describe(&self, description: &mut OpenApi) {
+        for mut item in self.description.paths().paths.into_values() {
+            for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+                operation.operation_id = Some(self.operation_id.to_owned());
+                if self.needs_key {
+                    openapi::complete(operation);
+                }
+            }
+            description.paths.paths.insert(self.path.to_owned(), item);
+        }
+        let mut schemas = Vec::new();
+        self.description.schemas(&mut schemas);
+        description.components.get_or_insert_default().schemas.extend(schemas);
+    }
 }
 
 /// The methods of a route. Those that read answer HEAD too.
@@ -81,25 +111,33 @@ fn route<F, Args, D>(
     methods: Methods,
     handler: F,
     description: D,
-) -> Route<D>
+) -> Route
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
+    D: OpenApiFactory + 'static,
 {
     let guarded = web::to(handler).wrap(from_fn(api_key::authenticate));
     let resource = resource(path, methods, guarded);
-    Route { path, operation_id, needs_key: true, resource, description }
+    Route { path, operation_id, needs_key: true, resource, description: Box::new(description) }
 }
 
 /// A route that is read without a key.
-fn open_route<F, Args, D>(path: &'static str, operation_id: &'static str, handler: F, description: D) -> Route<D>
+fn open_route<F, Args, D>(path: &'static str, operation_id: &'static str, handler: F, description: D) -> Route
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
+    D: OpenApiFactory + 'static,
 {
-    Route { path, operation_id, needs_key: false, resource: resource(path, GET, web::to(handler)), description }
+    Route {
+        path,
+        operation_id,
+        needs_key: false,
+        resource: resource(path, GET, web::to(handler)),
+        description: Box::new(description),
+    }
 }
 
 fn resource(path: &str, methods: Methods, route: actix_web::Route) -> Resource {
@@ -114,33 +152,6 @@ fn other_method(request: &HttpRequest, allow: &'static str) -> Ready<Result<Http
         Method::OPTIONS => Ok(HttpResponse::NoContent().insert_header((ALLOW, allow)).finish()),
         _ => Err(ApiError::MethodNotAllowed { allow }),
     })
-}
-
-impl<D> HttpServiceFactory for Route<D> {
-    fn register(self, config: &mut AppService) {
-        self.resource.register(config);
-    }
-}
-
-impl<D: OpenApiFactory> OpenApiFactory for Route<D> {
-    /// What the handler says of itself, under this route's path and name.
-    fn paths(&self) -> Paths {
-        let mut paths = Paths::new();
-        for mut item in self.description.paths().paths.into_values() {
-            for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
-                operation.operation_id = Some(self.operation_id.to_owned());
-                if self.needs_key {
-                    openapi::complete(operation);
-                }
-            }
-            paths.paths.insert(self.path.to_owned(), item);
-        }
-        paths
-    }
-
-    fn schemas(&self, schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        self.description.schemas(schemas);
-    }
 }
 
 /// The paths that there are, to help who missed one.
