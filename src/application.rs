@@ -142,10 +142,9 @@ fn apply_organisations(database: &mut Database, config: &Config, clock: &Clock) 
                 present.push(key.digest());
                 if !tx.upsert_config_key(&NewKey { organisation, key, expires_at: None }, now)? {
                     warn!(
-                        "the key {}…{} of the configuration stays out of force: it was revoked, or made for another \
+                        "the key {} of the configuration stays out of force: it was revoked, or made for another \
                          organisation, on the command line",
-                        key.kind().prefix(),
-                        key.hint()
+                        key.label()
                     );
                 }
             }

@@ -2,7 +2,8 @@
 //! that failed because the database did (E001).
 //!
 //! They are gathered in memory and written together, at most once a second. Like ones are counted, so
-//! that a flood costs one row a second and a database that cannot be written loses no count.
+//! that a flood from one network costs one row a second and a database that cannot be written loses no
+//! count.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

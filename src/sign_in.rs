@@ -114,9 +114,8 @@ impl SignIn {
         attempt.mailbox = Some(mailbox);
         attempt.email = Some(email.clone());
 
-        if key.kind != KeyKind::Root
-            && let Err(too_soon) = self.throttle.check(key.organisation, mailbox, request.ip)
-        {
+        let is_throttled = key.kind != KeyKind::Root;
+        if is_throttled && let Err(too_soon) = self.throttle.check(key.organisation, mailbox, request.ip) {
             let refusal = Refusal::TooManyAttempts;
             // Whoever floods names ever new addresses: what counts is where the flood comes from.
             if too_soon.by == Limit::Network {
@@ -136,6 +135,9 @@ impl SignIn {
             now,
         };
         let decided = store.write(move |tx| candidate.decide_and_record(tx)).await;
+        if is_throttled && matches!(decided, Err(StoreError::Overloaded)) {
+            self.throttle.refund(attempt.organisation, mailbox, attempt.ip);
+        }
         self.answer(decided, attempt, now)
     }
 
@@ -148,12 +150,7 @@ impl SignIn {
     ) -> Result<Answer, Overloaded> {
         match decided {
             Ok(answer) => Ok(answer),
-            Err(StoreError::Overloaded) => {
-                if let Some(mailbox) = attempt.mailbox {
-                    self.throttle.refund(attempt.organisation, mailbox, attempt.ip);
-                }
-                Err(Overloaded)
-            }
+            Err(StoreError::Overloaded) => Err(Overloaded),
             Err(error) => {
                 self.unwritten.note(attempt, Outcome::Refused(Refusal::LoginFailed), now);
                 Ok(Answer::Failed(error))

@@ -85,8 +85,8 @@ impl Config {
             }
             for key in &organisation.api_keys {
                 if !keys.insert(key.get().digest()) {
-                    let (prefix, hint) = (key.get().kind().prefix(), key.get().hint());
-                    return Err(format!("the key {prefix}…{hint} of organisation {name:?} stands there twice"));
+                    let key = key.get().label();
+                    return Err(format!("the key {key} of organisation {name:?} stands there twice"));
                 }
                 if key.is_demo() && !self.server.listen.ip().is_loopback() {
                     let address = self.server.listen;

@@ -28,6 +28,12 @@ impl KeyKind {
         }
     }
 
+    /// How logs, tables and messages name a key of this kind with these last four characters: `PROD…XuOE`.
+    #[must_use]
+    pub fn label(self, hint: &str) -> String {
+        format!("{}…{hint}", self.prefix())
+    }
+
     /// The kind that a key beginning with `prefix` has.
     #[must_use]
     pub fn from_prefix(prefix: &str) -> Option<Self> {
@@ -80,6 +86,12 @@ impl ApiKey {
         &self.text[self.text.len() - Self::HINT..]
     }
 
+    /// How logs, tables and messages name the key.
+    #[must_use]
+    pub fn label(&self) -> String {
+        self.kind.label(self.hint())
+    }
+
     /// What the database keeps of it.
     #[must_use]
     pub fn digest(&self) -> Digest {
@@ -110,6 +122,7 @@ mod tests {
     fn the_documented_example_is_valid() {
         let key = ApiKey::parse(DOCUMENTED).unwrap();
         assert_eq!((key.kind(), key.hint()), (KeyKind::Prod, "XuOE"));
+        assert_eq!(key.label(), "PROD…XuOE");
         assert_eq!(format!("{key:?}"), "ApiKey");
     }
 

@@ -73,10 +73,10 @@ pub enum KeyState {
 }
 
 impl KeyRow {
-    /// How logs and tables name the key: prefix and last four characters, `PROD…XuOE`.
+    /// How logs, tables and messages name the key.
     #[must_use]
     pub fn label(&self) -> String {
-        format!("{}…{}", self.kind.prefix(), self.hint)
+        self.kind.label(&self.hint)
     }
 
     /// Whether the key opens anything at this moment.

@@ -77,19 +77,21 @@ impl Throttle {
 
     /// Gives back what an attempt took that was let through and then could not be decided.
     pub fn refund(&self, organisation: OrganisationId, mailbox: Mailbox, ip: Option<ClientIp>) {
-        if let (Some(limiter), Some(network)) = (&self.networks, ip.and_then(ClientIp::throttled_network)) {
-            limiter.refund(network_key(organisation, network));
+        if let Some((limiter, network)) = self.network(organisation, ip) {
+            limiter.refund(network);
         }
         if let Some(limiter) = &self.mailboxes {
             limiter.refund(mailbox.0.cast_unsigned());
         }
     }
 
+    /// The limiter of networks and the key of this one in it; `None` when it is not limited.
+    fn network(&self, organisation: OrganisationId, ip: Option<ClientIp>) -> Option<(&Limiter, u64)> {
+        Some((self.networks.as_ref()?, network_key(organisation, ip?.throttled_network()?)))
+    }
+
     fn check_network(&self, organisation: OrganisationId, ip: Option<ClientIp>) -> Result<(), TooSoon> {
-        let refused = match (&self.networks, ip.and_then(ClientIp::throttled_network)) {
-            (Some(limiter), Some(network)) => limiter.check(network_key(organisation, network)),
-            _ => Ok(()),
-        };
+        let refused = self.network(organisation, ip).map_or(Ok(()), |(limiter, network)| limiter.check(network));
         refused.map_err(|retry_after| TooSoon { retry_after, by: Limit::Network })
     }
 
@@ -110,7 +112,7 @@ impl Throttle {
     /// Takes for as many attempts as the row stands for what they took: from the network until that
     /// refuses, and from the mailbox, which takes nothing more once it refuses.
     fn replay_alike(&self, attempt: &ThrottledAttempt) {
-        let has_network = self.networks.is_some() && attempt.ip.and_then(ClientIp::throttled_network).is_some();
+        let has_network = self.network(attempt.organisation, attempt.ip).is_some();
         for _ in 0..attempt.count {
             let network = self.check_network(attempt.organisation, attempt.ip);
             if network.is_err() || self.check_mailbox(attempt.mailbox).is_err() && !has_network {
