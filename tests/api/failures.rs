@@ -258,6 +258,9 @@ fn a_full_queue_is_503_at_once_and_everything_in_it_is_answered() {
         return skip("a full queue");
     }
     let app = spawn_app();
+    for _ in 0..10 {
+        app.shop().identity(EVA);
+    }
     let mut streams: Vec<TcpStream> = (0..FLOOD).map(|number| connect(&app, number)).collect();
     let other = app.database();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -265,6 +268,7 @@ fn a_full_queue_is_503_at_once_and_everything_in_it_is_answered() {
         stream.write_all(&sign_in_bytes(SHOP_ROOT, &format!("flood{number}@barasek.com"))).unwrap();
     }
     eventually(|| streams.iter().filter(|stream| has_answer(stream)).count() >= REFUSALS);
+    app.client(SHOP_ROOT).sign_in(EVA);
     other.execute_batch("ROLLBACK").unwrap();
 
     let answers: Vec<String> = streams.iter_mut().map(read_answer).collect();
@@ -274,8 +278,10 @@ fn a_full_queue_is_503_at_once_and_everything_in_it_is_answered() {
         assert!(answer.contains(r#"{"success":false,"errorCode":"SERVICE_OVERLOADED","message":""#), "{answer}");
     }
     assert!(signed_in.len() >= 1_024, "{}", signed_in.len());
-    assert_eq!(app.count("SELECT count(*) FROM sessions"), i64::try_from(signed_in.len()).unwrap());
+    assert_eq!(app.count("SELECT count(*) FROM sessions"), i64::try_from(signed_in.len() + 10).unwrap());
     app.shop().identity(JAN);
+    // A key that takes nothing from the throttle is given nothing back.
+    assert_eq!(app.shop().sign_in(EVA).code(), "E006");
 }
 
 /// One of many connections. Between them, an answer shows that the server has taken those before:
