@@ -112,11 +112,12 @@ struct SignInRequest {
     /// answered with E004.
     #[schema(example = "jan@barasek.com")]
     email: String,
-    /// Tidied; fills a name that is missing and never overwrites one. At most 100 characters.
-    #[schema(max_length = 100, example = "Jan")]
+    /// Tidied; fills a name that is missing and never overwrites one. At most 100 characters once it is tidied:
+    /// control characters and repeated spaces do not count.
+    #[schema(example = "Jan")]
     first_name: Option<String>,
     /// Like `firstName`.
-    #[schema(max_length = 100, example = "Barášek")]
+    #[schema(example = "Barášek")]
     last_name: Option<String>,
     /// The customer's IP address. `localhost`, `::1`, `::`, `0.0.0.0` and the empty text are `127.0.0.1`.
     #[schema(schema_with = ip_address)]
