@@ -18,7 +18,8 @@ CREATE TABLE api_keys (
     source          TEXT    NOT NULL CHECK (source IN ('config', 'cli')),   -- who has the say about it
     created_at      INTEGER NOT NULL,
     expires_at      INTEGER,
-    revoked_at      INTEGER
+    revoked_at      INTEGER,
+    permissions     TEXT                    -- names with commas between them; null: all
 ) STRICT;
 
 CREATE TABLE customers (
@@ -36,10 +37,20 @@ CREATE TABLE customers (
     email_authorized_at INTEGER,            -- null: not authorized (E007)
     referred_by         INTEGER REFERENCES customers (id),
     session_epoch       INTEGER NOT NULL DEFAULT 0,     -- raised to end all sessions of earlier epochs
+    erased_at           INTEGER,            -- a person who was forgotten: only the cu_ref_no is left
     UNIQUE (organisation_id, email_canonical),
     UNIQUE (organisation_id, cu_ref_no),
     CHECK ((email IS NULL) = (email_canonical IS NULL)),
     CHECK (referred_by <> id)
+) STRICT;
+
+-- Most customers have no telephone, and cost the index nothing.
+CREATE UNIQUE INDEX customers_by_phone ON customers (organisation_id, phone) WHERE phone IS NOT NULL;
+
+-- Imported customers whose referrer has not come yet: further down in the file, or in another one.
+CREATE TABLE pending_referrals (
+    customer_id INTEGER PRIMARY KEY REFERENCES customers (id),
+    cu_ref_no   TEXT    NOT NULL
 ) STRICT;
 
 CREATE TABLE bans (

@@ -108,6 +108,8 @@ fn set_up_writing(connection: &Connection) -> rusqlite::Result<String> {
     connection.pragma_update(None, "synchronous", "full")?;
     // On macOS, only this makes the disk write what it has in its own memory.
     connection.pragma_update(None, "fullfsync", true)?;
+    // What is deleted is overwritten, also in pages that are free: old addresses do not stay in the file.
+    connection.pragma_update(None, "secure_delete", true)?;
     // 16 MiB of WAL before its pages are moved into the database: each page that several commits
     // changed is then moved once.
     connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;

@@ -7,7 +7,16 @@ use rusqlite::{Connection, TransactionBehavior};
 const SCHEMA: &str = include_str!("../../schema.sql");
 
 /// What turns version n into version n + 1, from n = 1. Never change a step that was released.
-const UPGRADES: &[&str] = &[];
+const UPGRADES: &[&str] = &[
+    // 1: permissions of keys, people who were forgotten, telephones that are unique, referrals of an import.
+    "ALTER TABLE api_keys ADD COLUMN permissions TEXT;
+    ALTER TABLE customers ADD COLUMN erased_at INTEGER;
+    CREATE UNIQUE INDEX customers_by_phone ON customers (organisation_id, phone) WHERE phone IS NOT NULL;
+    CREATE TABLE pending_referrals (
+        customer_id INTEGER PRIMARY KEY REFERENCES customers (id),
+        cu_ref_no   TEXT    NOT NULL
+    ) STRICT;",
+];
 
 /// The version of [`SCHEMA`].
 pub(super) const VERSION: i64 = version_after(UPGRADES);
@@ -91,12 +100,17 @@ fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
 mod tests {
     use super::*;
 
-    /// What the file says its tables and indexes are.
+    /// What the file says its tables and indexes are, but for comments and spacing.
     fn description(connection: &Connection) -> Vec<String> {
+        let uncommented = |sql: String| -> String {
+            let lines = sql.lines().map(|line| line.split("--").next().unwrap_or_default());
+            let words = lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ");
+            words.replace(" ,", ",").replace("( ", "(").replace(" )", ")")
+        };
         connection
             .prepare("SELECT type || ' ' || name || ': ' || coalesce(sql, '') FROM sqlite_schema ORDER BY type, name")
             .unwrap()
-            .query_map([], |row| row.get(0))
+            .query_map([], |row| row.get(0).map(uncommented))
             .unwrap()
             .collect::<rusqlite::Result<_>>()
             .unwrap()

@@ -1,0 +1,148 @@
+//! `customer show`
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{Who, find};
+use crate::cli::Context;
+use crate::cli::attempts::{ShownAttempt, attempts_table};
+use crate::cli::output::{or_dash, table};
+use crate::config::Period;
+use crate::domain::{EmailAddress, Timestamp};
+use crate::session::is_alive;
+use crate::store::{AttemptFilter, BanRow, Session};
+
+/// So many of the newest sessions and attempts are listed.
+const SHOWN: usize = 10;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ShownCustomer {
+    cu_ref_no: String,
+    email: Option<String>,
+    phone: Option<String>,
+    first_name: Option<String>,
+    last_name: Option<String>,
+    company_name: Option<String>,
+    created_at: String,
+    registered_at: Option<String>,
+    email_authorized_at: Option<String>,
+    referral_id: Option<String>,
+    banned: bool,
+    bans: Vec<ShownBan>,
+    sessions: Vec<ShownSession>,
+    attempts: Vec<ShownAttempt>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ShownBan {
+    active: bool,
+    reason: String,
+    created_at: String,
+    expires_at: Option<String>,
+    lifted_at: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ShownSession {
+    alive: bool,
+    ip: Option<String>,
+    created_at: String,
+    expires_at: String,
+    last_seen_at: String,
+}
+
+pub(super) fn run(context: &Context, who: &Who) -> anyhow::Result<()> {
+    let now = context.clock.now();
+    let idle_timeout = context.config.session.idle_timeout.map(Period::get);
+    let rules = context.config.email.canonicalization;
+    let shown = context.open_database()?.read(|tx| {
+        let (organisation, customer) = find(context, tx, who)?;
+        // By mailbox, for what the throttle refused was not looked up any further.
+        let email = customer.account.email.as_ref().and_then(|email| EmailAddress::parse(email).ok());
+        let mailbox = email.map(|email| email.canonical(rules).mailbox(organisation));
+        let filter = AttemptFilter {
+            organisation: Some(organisation),
+            mailboxes: Some(mailbox.into_iter().collect()),
+            limit: SHOWN,
+            ..AttemptFilter::default()
+        };
+        let session = |session: Session| shown_session(session, idle_timeout, now);
+        anyhow::Ok(ShownCustomer {
+            bans: tx.list_bans(customer.id)?.into_iter().map(|ban| shown_ban(ban, now)).collect(),
+            sessions: tx.list_sessions(customer.id, SHOWN)?.into_iter().map(session).collect(),
+            attempts: tx.list_attempts(&filter)?.into_iter().map(ShownAttempt::from).collect(),
+            cu_ref_no: customer.account.cu_ref_no,
+            email: customer.account.email,
+            phone: customer.account.phone,
+            first_name: customer.account.first_name,
+            last_name: customer.account.last_name,
+            company_name: customer.account.company_name,
+            created_at: customer.created_at.to_string(),
+            registered_at: customer.registered_at.map(|at| at.to_string()),
+            email_authorized_at: customer.email_authorized_at.map(|at| at.to_string()),
+            referral_id: customer.referred_by,
+            banned: customer.account.is_banned,
+        })
+    })?;
+    context.output.print(&shown, customer_text)
+}
+
+fn shown_ban(ban: BanRow, now: Timestamp) -> ShownBan {
+    ShownBan {
+        active: ban.is_active(now),
+        reason: ban.reason,
+        created_at: ban.created_at.to_string(),
+        expires_at: ban.expires_at.map(|at| at.to_string()),
+        lifted_at: ban.lifted_at.map(|at| at.to_string()),
+    }
+}
+
+fn shown_session(session: Session, idle_timeout: Option<Duration>, now: Timestamp) -> ShownSession {
+    ShownSession {
+        alive: is_alive(&session, idle_timeout, now),
+        ip: session.ip,
+        created_at: session.created_at.to_string(),
+        expires_at: session.expires_at.to_string(),
+        last_seen_at: session.last_seen_at.to_string(),
+    }
+}
+
+fn customer_text(customer: &ShownCustomer) -> String {
+    let facts = [
+        ("cuRefNo", Some(customer.cu_ref_no.clone())),
+        ("email", customer.email.clone()),
+        ("phone", customer.phone.clone()),
+        ("first name", customer.first_name.clone()),
+        ("last name", customer.last_name.clone()),
+        ("company", customer.company_name.clone()),
+        ("created", Some(customer.created_at.clone())),
+        ("registered", Some(customer.registered_at.clone().unwrap_or_else(|| "no: a guest".to_owned()))),
+        ("authorized", Some(customer.email_authorized_at.clone().unwrap_or_else(|| "no".to_owned()))),
+        ("referred by", customer.referral_id.clone()),
+        ("banned", Some(if customer.banned { "yes" } else { "no" }.to_owned())),
+    ];
+    let facts = facts.into_iter().filter_map(|(name, value)| Some([name.to_owned(), value?]));
+    let bans = customer.bans.iter().map(|ban| {
+        let state = if ban.active { "active" } else { "over" }.to_owned();
+        let dates = [Some(&ban.created_at), ban.expires_at.as_ref(), ban.lifted_at.as_ref()];
+        let [created, expires, lifted] = dates.map(or_dash);
+        [state, created, expires, lifted, ban.reason.clone()]
+    });
+    let sessions = customer.sessions.iter().map(|session| {
+        let state = if session.alive { "alive" } else { "over" }.to_owned();
+        let dates = [&session.created_at, &session.last_seen_at, &session.expires_at];
+        let [created, seen, expires] = dates.map(Clone::clone);
+        [state, created, seen, expires, or_dash(session.ip.as_ref())]
+    });
+    [
+        table(["customer", ""], facts, ""),
+        table(["ban", "since", "until", "lifted", "reason"], bans, "No bans."),
+        table(["session", "since", "last seen", "until", "ip"], sessions, "No sessions."),
+        attempts_table(&customer.attempts),
+    ]
+    .join("\n\n")
+}
