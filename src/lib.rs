@@ -52,6 +52,7 @@ pub mod attempt_log;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod contacts;
 pub mod domain;
 pub mod http;
 pub mod keys;

@@ -220,15 +220,14 @@ impl Candidate {
     fn create(&self, tx: &Tx<'_>) -> Result<Decision, StoreError> {
         let is_authorized = self.policy.new_customer_email == NewCustomerEmail::Authorized;
         let new = NewCustomer {
-            organisation: self.attempt.organisation,
-            email: &self.email,
-            canonical: &self.canonical,
+            email: Some((&self.email, &self.canonical)),
             first_name: self.request.first_name.as_ref(),
             last_name: self.request.last_name.as_ref(),
             is_authorized,
             referred_by: self.referrer(tx)?,
+            ..NewCustomer::of(self.attempt.organisation)
         };
-        let customer = tx.insert_customer(&new, self.now)?;
+        let customer = tx.insert_customer(&new, self.now)?.ok_or(StoreError::RowCount(0))?;
         Ok(if is_authorized { Ok(customer) } else { Err((Refusal::NotAuthorized, Some(customer))) })
     }
 

@@ -7,6 +7,7 @@
 mod attempts;
 mod check;
 mod customer;
+mod interrupt;
 mod key;
 mod output;
 mod serve;
@@ -50,7 +51,7 @@ enum Command {
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Key(key::Command),
-    /// Show, ban, authorize and sign out customers
+    /// Import, export, list, show, ban, authorize, sign out and erase customers
     #[command(subcommand)]
     Customer(customer::Command),
     /// List sign-in attempts, the newest first
@@ -97,6 +98,24 @@ impl Cli {
 impl Context {
     fn open_database(&self) -> anyhow::Result<Database> {
         Ok(Database::open_existing(&self.config.database.path)?)
+    }
+
+    /// Opens the database, also before the server has been started for the first time, with the organisations
+    /// of the configuration in it, and finds one of them.
+    fn open_organisation(&self, name: Option<&str>) -> anyhow::Result<(Database, OrganisationId)> {
+        let path = &self.config.database.path;
+        let configured = &self.config.organisations;
+        if !path.exists() && !configured.iter().any(|known| name.is_none_or(|name| name == known.name.as_str())) {
+            bail!("there is no such organisation: add an [[organisation]] to the configuration");
+        }
+        let mut database = if path.exists() { self.open_database()? } else { Database::open(path)? };
+        let organisation = database.write(|tx| {
+            for organisation in configured {
+                tx.upsert_organisation(organisation.name.as_str(), self.clock.now())?;
+            }
+            find_organisation(tx, name)
+        })?;
+        Ok((database, organisation))
     }
 }
 

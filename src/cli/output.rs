@@ -44,6 +44,12 @@ pub(super) fn print_error(error: &anyhow::Error) {
     let _ = writeln!(io::stderr(), "magic-auth: {line}");
 }
 
+/// Tells something beside the result, on standard error.
+pub(super) fn print_note(text: &str) {
+    // There is nowhere else to say that this failed.
+    let _ = writeln!(io::stderr(), "{}", text.replace('\n', " "));
+}
+
 /// Whether somebody like `head` has read enough and closed the pipe: no error of the command's.
 pub(super) fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)

@@ -13,6 +13,8 @@ mod identity_id;
 mod ids;
 mod outcome;
 mod person_name;
+mod phone_number;
+mod tidy;
 mod timestamp;
 
 pub use api_key::{ApiKey, ApiKeyError, KeyKind};
@@ -24,4 +26,6 @@ pub use identity_id::{IdentityId, IdentityIdError, SessionId};
 pub use ids::{ApiKeyId, CustomerId, OrganisationId};
 pub use outcome::{Outcome, Refusal, UnknownOutcome};
 pub use person_name::{PersonName, PersonNameError};
-pub use timestamp::Timestamp;
+pub use phone_number::{Country, CountryError, PhoneNumber, PhoneNumberError};
+pub use tidy::{BanReason, CompanyName, LineError};
+pub use timestamp::{Timestamp, TimestampError};

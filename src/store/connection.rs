@@ -10,8 +10,15 @@ use rusqlite::{CachedStatement, Connection, OpenFlags};
 
 use super::{OpenError, schema};
 
-/// How long a command waits for the lock that a busy server takes again and again.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a command waits for the lock that a busy server takes again and again: seconds.
+const PATIENCE: i32 = 10;
+
+/// Waits for a lock, `SECONDS` at most, and asks for it every millisecond. SQLite's own time-out asks ten times
+/// a second in the end: between a busy server and an import, one of both would hardly ever get it.
+pub(super) fn wait_for_lock<const SECONDS: i32>(tries: i32) -> bool {
+    std::thread::sleep(Duration::from_millis(1));
+    tries < SECONDS * 1_000
+}
 
 /// The operations on the tables, within an open transaction or, for a single read, without one.
 #[derive(Debug)]
@@ -90,7 +97,7 @@ fn absolute(path: &Path) -> PathBuf {
 }
 
 fn set_up(connection: &Connection) -> rusqlite::Result<()> {
-    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.busy_handler(Some(wait_for_lock::<PATIENCE>))?;
     // All statements of the service stay compiled.
     connection.set_prepared_statement_cache_capacity(64);
     // A damaged or prepared file cannot make SQLite run or write what it should not.

@@ -30,6 +30,9 @@ pub enum StoreError {
     /// A value in the database breaks its rules.
     #[error("the database holds an invalid {0}")]
     InvalidValue(&'static str),
+    /// A reader keeps the WAL from being emptied.
+    #[error("a command or program that reads the database keeps its -wal from being emptied: end it, and try again")]
+    Blocked,
     /// The writer has ended.
     #[error("the writer has stopped")]
     Stopped,

@@ -13,6 +13,7 @@ mod customers;
 mod error;
 mod lock;
 mod organisations;
+mod residue;
 mod schema;
 mod sessions;
 mod writer;
@@ -25,10 +26,13 @@ pub use api_keys::{KeyRow, KeySource, KeyState, NewKey};
 pub use attempts::{Attempt, AttemptFilter, AttemptRow, ThrottledAttempt};
 pub use bans::BanRow;
 pub use connection::Tx;
-pub use customers::{Account, Customer, CustomerRow, NewCustomer};
+pub use customers::{
+    Account, Customer, CustomerFilter, CustomerOrder, CustomerRow, NewCustomer, PendingReferral, Traces,
+};
 pub use error::{OpenError, StoreError};
 pub use lock::ServerLock;
 pub use organisations::OrganisationRow;
+pub use residue::Residue;
 pub use sessions::{NewSession, Session};
 pub use writer::BatchError;
 
@@ -85,6 +89,40 @@ impl Database {
     pub fn read<T, E: From<StoreError>>(&mut self, work: impl FnOnce(&Tx<'_>) -> Result<T, E>) -> Result<T, E> {
         let transaction = self.connection.transaction().map_err(StoreError::from)?;
         work(&Tx::new(&transaction))
+    }
+
+    /// A number that changes when somebody else has written.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn data_version(&self) -> Result<i64, StoreError> {
+        Ok(self.connection.pragma_query_value(None, "data_version", |row| row.get(0))?)
+    }
+
+    /// Writes all there is into a new file.
+    ///
+    /// # Errors
+    /// When the file is there already or cannot be written.
+    pub fn copy_into(&self, path: &Path) -> Result<(), StoreError> {
+        self.connection.execute("VACUUM INTO ?1", [path.to_string_lossy()])?;
+        Ok(())
+    }
+
+    /// Empties the WAL, so that what was overwritten in the database stands nowhere any more.
+    ///
+    /// # Errors
+    /// [`StoreError::Blocked`] while somebody reads an older state of the database.
+    pub fn empty_wal(&self) -> Result<(), StoreError> {
+        let is_blocked = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        if is_blocked { Err(StoreError::Blocked) } else { Ok(()) }
+    }
+
+    /// Rewrites the whole file, so that nothing is in it but what its tables hold.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn rewrite(&self) -> Result<(), StoreError> {
+        Ok(self.connection.execute_batch("VACUUM")?)
     }
 
     /// What is wrong with the file: damaged pages, rows that refer to nothing. Reads all of it.

@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use log::error;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
+use super::connection::wait_for_lock;
 use super::{Database, OpenError, StoreError, Tx};
 
 /// Jobs in one commit. From eight on the sync is well shared; with 64 a job waits a few
@@ -26,9 +26,9 @@ const MAX_BATCH: usize = 64;
 /// at once serves a caller better than a place at the end of the queue.
 const MAX_QUEUE: usize = 1_024;
 
-/// How long the writer waits for a lock that another process has: a command writes for milliseconds, so that
-/// two seconds mean that something is wrong, and that nobody should wait any longer.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+/// How many seconds the writer waits for a lock that another process has: a command writes for milliseconds, so
+/// that two seconds mean that something is wrong, and that nobody should wait any longer.
+const PATIENCE: i32 = 2;
 
 /// The way to the writer's thread. Dropping it lets the thread finish what waits, and end.
 #[derive(Debug)]
@@ -195,7 +195,7 @@ struct OpenFile {
 
 impl OpenFile {
     fn new(connection: Connection, path: &Path) -> Self {
-        if let Err(error) = connection.busy_timeout(BUSY_TIMEOUT) {
+        if let Err(error) = connection.busy_handler(Some(wait_for_lock::<PATIENCE>)) {
             error!("the writer waits longer for locks than it should: {error}");
         }
         Self { connection, inodes: inodes(path) }
