@@ -47,7 +47,7 @@ enum Command {
     Serve,
     /// Check the configuration and the database without serving; exit code 1 when something is wrong
     Check,
-    /// Make, list and revoke API keys
+    /// Make, list, rotate and revoke API keys
     #[command(subcommand)]
     Key(key::Command),
     /// Show, ban, authorize and sign out customers

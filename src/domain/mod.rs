@@ -12,6 +12,7 @@ mod email;
 mod identity_id;
 mod ids;
 mod outcome;
+mod permission;
 mod person_name;
 mod timestamp;
 
@@ -23,5 +24,6 @@ pub use email::{CanonicalEmail, Canonicalization, EmailAddress, EmailError, Mail
 pub use identity_id::{IdentityId, IdentityIdError, SessionId};
 pub use ids::{ApiKeyId, CustomerId, OrganisationId};
 pub use outcome::{Outcome, Refusal, UnknownOutcome};
+pub use permission::{Permission, Permissions, UnknownPermission};
 pub use person_name::{PersonName, PersonNameError};
 pub use timestamp::Timestamp;

@@ -20,6 +20,12 @@ impl Timestamp {
         self.0
     }
 
+    /// The time that has passed since an earlier moment; none since a later one.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or_default())
+    }
+
     /// Whole seconds since the Unix epoch, rounded up.
     #[must_use]
     pub fn as_secs_rounded_up(self) -> i64 {
@@ -75,10 +81,18 @@ mod tests {
         assert_eq!(Timestamp::from_millis(1_001).as_secs_rounded_up(), 2);
     }
 
+    #[test]
+    fn no_time_has_passed_since_a_later_moment() {
+        let [early, late] = [1_000, 61_000].map(Timestamp::from_millis);
+        assert_eq!((late.since(early), early.since(late)), (Duration::from_mins(1), Duration::ZERO));
+    }
+
     proptest! {
         #[test]
         fn no_moment_panics(milliseconds: i64, duration: Duration) {
             let moment = Timestamp::from_millis(milliseconds);
+            let other = moment + duration;
+            let _ = (moment.since(other), other.since(moment));
             let _ = (moment.to_string(), moment + duration, moment - duration, moment.as_secs_rounded_up());
         }
     }
