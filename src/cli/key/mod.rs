@@ -118,13 +118,14 @@ fn create(
     })?;
     wait_for_servers();
     let created = Created { api_key: key.expose(), expires_at: expires_at.map(|at| at.to_string()) };
-    show_once(context, &key, &created)
+    show_once(context, &key, &created, "revoke it")
 }
 
-/// Prints a key that was made: alone or, for programs, with what is known of it.
-fn show_once(context: &Context, key: &ApiKey, made: &impl Serialize) -> anyhow::Result<()> {
+/// Prints a key that was made: alone or, for programs, with what is known of it. When that fails, nobody will
+/// ever know the key, and `advice` says what to do.
+fn show_once(context: &Context, key: &ApiKey, made: &impl Serialize, advice: &str) -> anyhow::Result<()> {
     let printed = context.output.print(made, |_| key.expose().to_owned());
-    printed.map_err(|error| anyhow!("the key {} was made but not shown ({error}): revoke it", key.hint()))
+    printed.map_err(|error| anyhow!("the key {} was made but not shown ({error}): {advice}", key.label()))
 }
 
 fn revoke(context: &Context, hint: &str) -> anyhow::Result<()> {

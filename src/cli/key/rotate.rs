@@ -41,7 +41,8 @@ pub(super) fn run(context: &Context, hint: &str, overlap: Period) -> anyhow::Res
         expires_at: expires_at.map(|at| at.to_string()),
         replaces: Replaced { key: old.label(), expires_at: end.to_string() },
     };
-    show_once(context, &new, &rotated)?;
+    let advice = format!("revoke it, and magic-auth key create another before {} expires at {end}", name(&old));
+    show_once(context, &new, &rotated, &advice)?;
     if !context.output.json {
         note(&replacement(&new, expires_at, &old, end));
     }

@@ -2,12 +2,13 @@
 
 mod rotate;
 
+use std::process::Command;
 use std::time::Duration;
 
 use insta::assert_snapshot;
 use serde_json::Value;
 
-use super::{cli, error, folder_with, without_times};
+use super::{cli, error, failed, folder_with, without_times};
 use crate::app::{SHOP, SHOP_DEV, SHOP_ROOT, TestApp, spawn_app, start_app, write_config};
 
 const DAY: Duration = Duration::from_hours(24);
@@ -70,6 +71,26 @@ fn create_can_speak_json() {
       "expiresAt": "0000-00-00T00:00:00.000Z"
     }
     "#);
+}
+
+/// The error of a command whose standard output nobody reads, with the last characters of the newest key left out.
+fn error_without_reader(app: &TestApp, arguments: &[&str]) -> String {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_magic-auth"));
+    command.arg("--config").arg(app.folder.path().join("config.toml")).args(arguments);
+    let error = failed(&app.folder, &command.stdout(writer).output().unwrap());
+    let newest = "SELECT hint FROM api_keys ORDER BY id DESC LIMIT 1";
+    let hint: String = app.database().query_row(newest, [], |row| row.get(0)).unwrap();
+    without_times(&error).replace(&hint, "HINT")
+}
+
+#[test]
+fn a_key_that_was_not_shown_is_an_error_that_says_what_to_do() {
+    let app = spawn_app();
+    let create = ["key", "create", "--organisation", "shop", "--kind", "dev"];
+    assert_snapshot!(error_without_reader(&app, &create), @"magic-auth: the key DEV_…HINT was made but not shown (Broken pipe (os error 32)): revoke it");
+    assert_snapshot!(error_without_reader(&app, &["key", "rotate", SHOP]), @"magic-auth: the key PROD…HINT was made but not shown (Broken pipe (os error 32)): revoke it, and magic-auth key create another before PROD…0000 of shop expires at 0000-00-00T00:00:00.000Z");
 }
 
 #[test]

@@ -164,6 +164,16 @@ fn only_a_key_in_force_can_be_rotated() {
 }
 
 #[test]
+fn it_is_done_wholly_or_not_at_all() {
+    let app = spawn_app();
+    let broken =
+        "CREATE TRIGGER broken BEFORE UPDATE ON api_keys BEGIN SELECT RAISE(ABORT, 'the table is broken'); END";
+    app.database().execute_batch(broken).unwrap();
+    assert_snapshot!(error(&app.folder, &["key", "rotate", SHOP]), @"magic-auth: database error: the table is broken");
+    assert_eq!(app.count("SELECT count(*) FROM api_keys WHERE source = 'cli' OR expires_at > 0"), 0);
+}
+
+#[test]
 fn a_key_that_is_not_in_force_does_not_hide_one_that_is() {
     let app = spawn_app();
     app.cli_ok(&["key", "revoke", SHOP]);
