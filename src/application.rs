@@ -9,6 +9,7 @@ use socket2::{Domain, Socket, Type};
 
 use crate::clock::Clock;
 use crate::config::{Config, MAX_WORKERS, Origin};
+use crate::domain::Permissions;
 use crate::http::{self, Services};
 use crate::keys::Keys;
 use crate::session::Sessions;
@@ -140,10 +141,13 @@ fn apply_organisations(database: &mut Database, config: &Config, clock: &Clock) 
             let organisation = tx.upsert_organisation(configured.name.as_str(), now)?;
             for key in configured.api_keys.iter().map(crate::config::ConfiguredKey::get) {
                 present.push(key.digest());
-                if !tx.upsert_config_key(&NewKey { organisation, key, expires_at: None }, now)? {
+                if !tx.upsert_config_key(
+                    &NewKey { organisation, key, permissions: &Permissions::ALL, expires_at: None },
+                    now,
+                )? {
                     warn!(
-                        "the key {} of the configuration stays out of force: it was revoked, or made for another \
-                         organisation, on the command line",
+                        "the key {} of the configuration stays out of force: it was revoked, rotated, or made for \
+                         another organisation, on the command line",
                         key.label()
                     );
                 }

@@ -48,7 +48,7 @@ enum Command {
     Serve,
     /// Check the configuration and the database without serving; exit code 1 when something is wrong
     Check,
-    /// Make, list and revoke API keys
+    /// Make, list, rotate and revoke API keys
     #[command(subcommand)]
     Key(key::Command),
     /// Import, export, list, show, ban, authorize, sign out and erase customers

@@ -12,6 +12,7 @@ mod email;
 mod identity_id;
 mod ids;
 mod outcome;
+mod permission;
 mod person_name;
 mod phone_number;
 mod tidy;
@@ -25,6 +26,7 @@ pub use email::{CanonicalEmail, Canonicalization, EmailAddress, EmailError, Mail
 pub use identity_id::{IdentityId, IdentityIdError, SessionId};
 pub use ids::{ApiKeyId, CustomerId, OrganisationId};
 pub use outcome::{Outcome, Refusal, UnknownOutcome};
+pub use permission::{Permission, Permissions, UnknownPermission};
 pub use person_name::{PersonName, PersonNameError};
 pub use phone_number::{Country, CountryError, PhoneNumber, PhoneNumberError};
 pub use tidy::{BanReason, CompanyName, LineError};

@@ -24,6 +24,12 @@ impl Timestamp {
         self.0
     }
 
+    /// The time that has passed since an earlier moment; none since a later one.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or_default())
+    }
+
     /// Whole seconds since the Unix epoch, rounded up.
     #[must_use]
     pub fn as_secs_rounded_up(self) -> i64 {
@@ -107,6 +113,12 @@ mod tests {
         }
     }
 
+    #[test]
+    fn no_time_has_passed_since_a_later_moment() {
+        let [early, late] = [1_000, 61_000].map(Timestamp::from_millis);
+        assert_eq!((late.since(early), early.since(late)), (Duration::from_mins(1), Duration::ZERO));
+    }
+
     proptest! {
         #[test]
         fn what_is_written_is_read_back(milliseconds in 0..253_402_300_800_000_i64, text: String) {
@@ -118,6 +130,8 @@ mod tests {
         #[test]
         fn no_moment_panics(milliseconds: i64, duration: Duration) {
             let moment = Timestamp::from_millis(milliseconds);
+            let other = moment + duration;
+            let _ = (moment.since(other), other.since(moment));
             let _ = (moment.to_string(), moment + duration, moment - duration, moment.as_secs_rounded_up());
         }
     }

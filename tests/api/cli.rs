@@ -79,6 +79,10 @@ fn a_wrong_use_is_exit_code_2_and_says_how_to_use_it() {
         &["key", "create", "--organisation", "shop"],
         &["key", "create", "--organisation", "shop", "--kind", "test"],
         &["key", "create", "--organisation", "shop", "--kind", "prod", "--expires", "soon"],
+        &["key", "create", "--organisation", "shop", "--kind", "prod", "--only", ""],
+        &["key", "create", "--organisation", "shop", "--kind", "prod", "--only", "sign-in,ip"],
+        &["key", "rotate"],
+        &["key", "rotate", "DEV_0000", "--overlap", "0s"],
         &["key", "revoke"],
         &["customer"],
         &["customer", "show"],
@@ -102,6 +106,7 @@ fn a_command_that_needs_the_database_says_that_there_is_none_and_makes_none() {
     let folder = folder_with("[[organisation]]\nname = \"shop\"\n");
     for command in [
         &["key", "list"][..],
+        &["key", "rotate", "XuOE"],
         &["key", "revoke", "XuOE"],
         &["customer", "show", "jan@barasek.com"],
         &["customer", "ban", "jan@barasek.com", "--reason", "fraud"],

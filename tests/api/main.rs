@@ -16,6 +16,7 @@ mod isolation;
 mod keys;
 mod lifecycle;
 mod logout;
+mod permissions;
 mod races;
 mod readme;
 mod routes;

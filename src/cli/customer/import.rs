@@ -12,7 +12,7 @@ use serde::Serialize;
 use tempfile::TempDir;
 
 use crate::cli::interrupt::Interrupt;
-use crate::cli::output::print_note;
+use crate::cli::output::note;
 use crate::cli::{Context, find_organisation};
 use crate::config::NewCustomerEmail;
 use crate::contacts::{Defaults, ImportReport, Importer, Rejects, Row, Rows};
@@ -54,7 +54,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()
     let mut target = Target::open(context, arguments)?;
     let unknown = rows.unknown_columns();
     if !unknown.is_empty() {
-        print_note(&format!("columns that are left out: {}", unknown.join(", ")));
+        note(&format!("columns that are left out: {}", unknown.join(", ")));
     }
     let mut rejected = Rejected::to(arguments.rejects.as_deref(), &rows)?;
     let rules = context.config.email.canonicalization;
@@ -171,7 +171,7 @@ impl Rejected {
 
     fn add(&mut self, row: &Row, problem: &str, progress: &Progress) -> anyhow::Result<()> {
         self.count += 1;
-        progress.bar.suspend(|| print_note(&format!("line {}: {problem}", row.line)));
+        progress.bar.suspend(|| note(&format!("line {}: {problem}", row.line)));
         if let Some(kept) = &mut self.kept {
             kept.write(row).context("cannot write the file of rejects")?;
         }

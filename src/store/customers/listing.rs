@@ -163,14 +163,14 @@ impl Tx<'_> {
         is_wanted: impl Fn(&CustomerRow) -> bool,
         now: Timestamp,
     ) -> Result<Vec<CustomerRow>, StoreError> {
-        let (behind, order) = match filter.order {
-            CustomerOrder::OldestFirst => (">", "ASC"),
-            CustomerOrder::NewestFirst => ("<", "DESC"),
+        let (behind, order, start) = match filter.order {
+            CustomerOrder::OldestFirst => (">", "ASC", i64::MIN),
+            CustomerOrder::NewestFirst => ("<", "DESC", i64::MAX),
         };
         let mut statement = self.prepare(&format!(
             "SELECT {ACCOUNT_COLUMNS}, {SELECT} {SELECT_FROM}
             WHERE c.organisation_id = ?2 AND c.erased_at IS NULL AND coalesce(c.email_canonical, '') NOT GLOB 'sandbox:*'
-                AND (?3 IS NULL OR c.id {behind} ?3) AND (NOT ?4 OR b.id IS NOT NULL)
+                AND c.id {behind} ?3 AND (NOT ?4 OR b.id IS NOT NULL)
                 AND (NOT ?5 OR c.registered_at IS NULL) AND (NOT ?6 OR c.email_authorized_at IS NULL)
                 AND (?7 IS NULL OR c.created_at >= ?7)
             ORDER BY c.id {order}"
@@ -179,7 +179,7 @@ impl Tx<'_> {
             params![
                 now.as_millis(),
                 filter.organisation.0,
-                filter.after.map(|customer| customer.0),
+                filter.after.map_or(start, |customer| customer.0),
                 filter.banned,
                 filter.guests,
                 filter.unauthorized,

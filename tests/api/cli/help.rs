@@ -22,7 +22,7 @@ fn the_help_of_the_program() {
       serve     Answer requests until Ctrl-C or SIGTERM
       check     Check the configuration and the database without serving; exit code 1 when something is
                 wrong
-      key       Make, list and revoke API keys
+      key       Make, list, rotate and revoke API keys
       customer  Show, ban, authorize and sign out customers
       attempts  List sign-in attempts, the newest first
       openapi   Print the OpenAPI description of the API, as `/openapi.json` serves it
@@ -72,13 +72,14 @@ fn the_help_of_check() {
 #[test]
 fn the_help_of_key() {
     assert_snapshot!(help(&["key"]), @r"
-    Make, list and revoke API keys
+    Make, list, rotate and revoke API keys
 
     Usage: magic-auth key [OPTIONS] <COMMAND>
 
     Commands:
       create  Make a key and print it: the only time that it is shown
       list    List all keys: prefix and last four characters, never the key
+      rotate  Replace a key: print a new one like it, and let the old one expire after a while
       revoke  Revoke a key for good; running servers refuse it when this returns
       help    Print this message or the help of the given subcommand(s)
 
@@ -105,6 +106,8 @@ fn the_help_of_key_create() {
           --kind <KIND>          What the key is for: `root` has no quota and no throttle [possible
                                  values: prod, dev, root]
           --expires <PERIOD>     For how long it is valid, such as 365d [default: until it is revoked]
+          --only <PERMISSIONS>   What the key may do, with commas between [default: everything]
+                                 [possible values: sign-in, account-info, logout]
       -h, --help                 Print help
     ");
 }
@@ -121,6 +124,26 @@ fn the_help_of_key_list() {
                            is not there] [env: MAGIC_AUTH_CONFIG]
           --json           Print JSON instead of a table
       -h, --help           Print help
+    ");
+}
+
+#[test]
+fn the_help_of_key_rotate() {
+    assert_snapshot!(help(&["key", "rotate"]), @r"
+    Replace a key: print a new one like it, and let the old one expire after a while
+
+    Usage: magic-auth key rotate [OPTIONS] <HINT>
+
+    Arguments:
+      <HINT>  Its last four characters, as `key list` shows them, also with the prefix; or the whole key
+
+    Options:
+          --config <PATH>     The configuration file [default: ./config.toml, or built-in defaults when
+                              it is not there] [env: MAGIC_AUTH_CONFIG]
+          --overlap <PERIOD>  For how long the old key stays in force, unless it expires before
+                              [default: 24h]
+          --json              Print JSON instead of a table
+      -h, --help              Print help
     ");
 }
 
