@@ -21,6 +21,12 @@ impl SessionId {
         Self((now.as_millis() << Self::RANDOM_BITS | random) & i64::MAX)
     }
 
+    /// The number that the database has kept.
+    #[must_use]
+    pub const fn from_i64(number: i64) -> Self {
+        Self(number)
+    }
+
     /// The number as the database keeps it.
     #[must_use]
     pub fn as_i64(self) -> i64 {

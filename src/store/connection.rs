@@ -13,6 +13,10 @@ use super::{OpenError, schema};
 /// How long a command waits for the lock that a busy server takes again and again.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What is left of a WAL that had grown beyond it: 64 MiB. In the ordinary course of things it is begun anew at
+/// a quarter of that, and a batch more.
+pub const WAL_LIMIT: u32 = 64 << 20;
+
 /// The operations on the tables, within an open transaction or, for a single read, without one.
 #[derive(Debug)]
 pub struct Tx<'c> {
@@ -114,7 +118,7 @@ fn set_up_writing(connection: &Connection) -> rusqlite::Result<String> {
     // changed is then moved once.
     connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
     // After a burst, the WAL shrinks again.
-    connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    connection.pragma_update(None, "journal_size_limit", WAL_LIMIT)?;
     // Readers and the writer do not wait for each other.
     connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
 }
