@@ -10,6 +10,7 @@ use socket2::{Domain, Socket, Type};
 use crate::clock::Clock;
 use crate::config::{Config, MAX_WORKERS, Origin};
 use crate::domain::Permissions;
+use crate::housekeeping::Housekeeping;
 use crate::http::{self, Services};
 use crate::keys::Keys;
 use crate::session::Sessions;
@@ -21,6 +22,7 @@ use crate::throttle::Throttle;
 #[derive(Debug)]
 pub struct Application {
     services: web::Data<Services>,
+    housekeeping: Housekeeping,
     listener: TcpListener,
     address: SocketAddr,
     workers: usize,
@@ -73,6 +75,7 @@ impl Application {
         let earlier = database.read(|tx| tx.list_throttled_attempts(window)).map_err(store_failed)?;
         let throttle = Throttle::new(&config.throttle, &clock, &earlier);
 
+        let housekeeping = Housekeeping::new(&config, &clock);
         let store = Store::start(database, &path, u32::try_from(workers).unwrap_or(u32::MAX))?;
         let services = Services {
             keys: Keys::load(&store, config.rate_limit, &clock).map_err(store_failed)?,
@@ -88,6 +91,7 @@ impl Application {
         let address = listener.local_addr().map_err(failed)?;
         Ok(Self {
             services: web::Data::new(services),
+            housekeeping,
             listener,
             address,
             workers,
@@ -112,8 +116,11 @@ impl Application {
         let writing = actix_web::rt::spawn(async move {
             services.sign_in.unwritten.keep_writing(&services.store).await;
         });
+        let services = self.services.clone();
+        let housekeeping = actix_web::rt::spawn(async move { self.housekeeping.keep(&services.store).await });
         let served = http::serve(self.listener, self.services.clone(), self.workers, self.allowed_origins, stop)?.await;
         writing.abort();
+        housekeeping.abort();
         self.services.sign_in.unwritten.flush(&self.services.store).await;
         served
     }

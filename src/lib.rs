@@ -16,6 +16,7 @@
 //! | [`session`] | the use cases of a session: whose is it, and ending it |
 //! | [`keys`] | the API keys in force, each with its quota and its permissions |
 //! | [`attempt_log`] | attempts whose record does not wait for the disk |
+//! | [`housekeeping`] | the broom for old attempts and dead sessions; the watch on the WAL |
 //! | [`http`] | routes, request bodies and answers; one file for each endpoint |
 //! | [`application`] | the server as a whole: built, then run until told to stop |
 //! | [`cli`] | the command line; one file for each group of commands |
@@ -55,6 +56,7 @@ pub mod clock;
 pub mod config;
 pub mod contacts;
 pub mod domain;
+pub mod housekeeping;
 pub mod http;
 pub mod keys;
 pub mod logging;

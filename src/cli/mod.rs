@@ -6,9 +6,11 @@
 
 mod attempts;
 mod check;
+mod completions;
 mod customer;
 mod interrupt;
 mod key;
+mod man;
 mod output;
 mod serve;
 
@@ -58,6 +60,16 @@ enum Command {
     Attempts(attempts::Arguments),
     /// Print the OpenAPI description of the API, as `/openapi.json` serves it
     Openapi,
+    /// Print a script with which a shell completes commands and options
+    Completions {
+        /// Which shell
+        shell: completions::Shell,
+    },
+    /// Write the manual, a page for each command
+    Man {
+        /// Into which folder, such as /usr/local/share/man/man1
+        folder: PathBuf,
+    },
 }
 
 /// What every command works with.
@@ -82,15 +94,20 @@ impl Cli {
     }
 
     fn try_run(self) -> anyhow::Result<()> {
-        let config = Config::load(self.config.as_deref())?;
-        let context = Context { config, clock: Clock::system(), output: Output { json: self.json } };
+        let context = || {
+            let config = Config::load(self.config.as_deref())?;
+            anyhow::Ok(Context { config, clock: Clock::system(), output: Output { json: self.json } })
+        };
         match self.command.unwrap_or(Command::Serve) {
-            Command::Serve => serve::run(context),
-            Command::Check => check::run(&context),
-            Command::Key(command) => key::run(&context, command),
-            Command::Customer(command) => customer::run(&context, command),
-            Command::Attempts(arguments) => attempts::run(&context, &arguments),
+            Command::Serve => serve::run(context()?),
+            Command::Check => check::run(&context()?),
+            Command::Key(command) => key::run(&context()?, command),
+            Command::Customer(command) => customer::run(&context()?, command),
+            Command::Attempts(arguments) => attempts::run(&context()?, &arguments),
             Command::Openapi => output::print_line(&http::document()?),
+            // A shell that starts stands in any folder, and a packager has no configuration.
+            Command::Completions { shell } => completions::run(shell),
+            Command::Man { folder } => man::run(&folder),
         }
     }
 }

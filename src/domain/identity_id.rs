@@ -26,6 +26,12 @@ impl SessionId {
         Self((at.as_millis() << Self::RANDOM_BITS) & i64::MAX)
     }
 
+    /// The number that the database has kept.
+    #[must_use]
+    pub const fn from_i64(number: i64) -> Self {
+        Self(number)
+    }
+
     /// The number as the database keeps it.
     #[must_use]
     pub fn as_i64(self) -> i64 {

@@ -24,7 +24,7 @@ pub use cu_ref_no::{CuRefNo, CuRefNoError};
 pub use digest::Digest;
 pub use email::{CanonicalEmail, Canonicalization, EmailAddress, EmailError, Mailbox};
 pub use identity_id::{IdentityId, IdentityIdError, SessionId};
-pub use ids::{ApiKeyId, CustomerId, OrganisationId};
+pub use ids::{ApiKeyId, AttemptId, CustomerId, OrganisationId};
 pub use outcome::{Outcome, Refusal, UnknownOutcome};
 pub use permission::{Permission, Permissions, UnknownPermission};
 pub use person_name::{PersonName, PersonNameError};

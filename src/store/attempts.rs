@@ -4,7 +4,7 @@ use rusqlite::{Row, params};
 
 use super::{StoreError, Tx};
 use crate::domain::{
-    ApiKeyId, ClientIp, CustomerId, EmailAddress, KeyKind, Mailbox, OrganisationId, Outcome, Timestamp,
+    ApiKeyId, AttemptId, ClientIp, CustomerId, EmailAddress, KeyKind, Mailbox, OrganisationId, Outcome, Timestamp,
 };
 
 /// An attempt to be recorded.
@@ -181,6 +181,31 @@ impl Tx<'_> {
         }
         attempts.reverse();
         Ok(attempts)
+    }
+
+    /// When the next attempts after this one happened, in the order of their numbers, at most `limit`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn list_attempt_times(
+        &self,
+        after: Option<AttemptId>,
+        limit: u32,
+    ) -> Result<Vec<(AttemptId, Timestamp)>, StoreError> {
+        let mut statement = self.prepare("SELECT id, at FROM login_attempts WHERE id > ?1 ORDER BY id LIMIT ?2")?;
+        let rows = statement.query_map(params![after.map_or(i64::MIN, |after| after.0), limit], |row| {
+            Ok((AttemptId(row.get(0)?), Timestamp::from_millis(row.get(1)?)))
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Deletes a recorded attempt.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn delete_attempt(&self, id: AttemptId) -> Result<(), StoreError> {
+        self.prepare("DELETE FROM login_attempts WHERE id = ?1")?.execute([id.0])?;
+        Ok(())
     }
 }
 

@@ -20,6 +20,10 @@ pub(super) fn wait_for_lock<const SECONDS: i32>(tries: i32) -> bool {
     tries < SECONDS * 1_000
 }
 
+/// What is left of a WAL that had grown beyond it: 64 MiB. In the ordinary course of things it is begun anew at
+/// a quarter of that, and a batch more.
+pub const WAL_LIMIT: u32 = 64 << 20;
+
 /// The operations on the tables, within an open transaction or, for a single read, without one.
 #[derive(Debug)]
 pub struct Tx<'c> {
@@ -121,7 +125,7 @@ fn set_up_writing(connection: &Connection) -> rusqlite::Result<String> {
     // changed is then moved once.
     connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
     // After a burst, the WAL shrinks again.
-    connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    connection.pragma_update(None, "journal_size_limit", WAL_LIMIT)?;
     // Readers and the writer do not wait for each other.
     connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
 }
@@ -129,6 +133,13 @@ fn set_up_writing(connection: &Connection) -> rusqlite::Result<String> {
 fn set_up_reading(connection: &Connection) -> rusqlite::Result<()> {
     set_up(connection)?;
     connection.pragma_update(None, "query_only", true)
+}
+
+/// Moves all of the WAL into the database and cuts it down to nothing. Says whether that was possible: a reader, or
+/// another writer, can be in the way.
+pub(super) fn empty_wal(connection: &Connection) -> rusqlite::Result<bool> {
+    let is_blocked: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    Ok(!is_blocked)
 }
 
 pub(super) fn find_damage(connection: &Connection) -> rusqlite::Result<Vec<String>> {

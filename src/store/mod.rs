@@ -11,21 +11,23 @@ mod bans;
 mod connection;
 mod customers;
 mod error;
+mod job;
 mod lock;
+mod open_file;
 mod organisations;
 mod residue;
 mod schema;
 mod sessions;
 mod writer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use r2d2_sqlite::SqliteConnectionManager;
 
 pub use api_keys::{KeyRow, KeySource, KeyState, NewKey};
 pub use attempts::{Attempt, AttemptFilter, AttemptRow, ThrottledAttempt};
 pub use bans::BanRow;
-pub use connection::Tx;
+pub use connection::{Tx, WAL_LIMIT};
 pub use customers::{
     Account, Customer, CustomerFilter, CustomerOrder, CustomerRow, NewCustomer, PendingReferral, Traces,
 };
@@ -113,8 +115,7 @@ impl Database {
     /// # Errors
     /// [`StoreError::Blocked`] while somebody reads an older state of the database.
     pub fn empty_wal(&self) -> Result<(), StoreError> {
-        let is_blocked = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-        if is_blocked { Err(StoreError::Blocked) } else { Ok(()) }
+        if connection::empty_wal(&self.connection)? { Ok(()) } else { Err(StoreError::Blocked) }
     }
 
     /// Rewrites the whole file, so that nothing is in it but what its tables hold.
@@ -141,6 +142,7 @@ pub struct Store {
     // a reader cannot.
     readers: r2d2::Pool<SqliteConnectionManager>,
     writer: Writer,
+    path: PathBuf,
 }
 
 impl Store {
@@ -152,7 +154,7 @@ impl Store {
     pub fn start(database: Database, path: &Path, readers: u32) -> Result<Self, OpenError> {
         let readers = connection::open_reader_pool(path, readers)?;
         let writer = Writer::start(database.connection, path)?;
-        Ok(Self { readers, writer })
+        Ok(Self { readers, writer, path: path.to_owned() })
     }
 
     /// Runs `work` in a transaction on the writer's thread and answers once it is on the disk. What
@@ -180,5 +182,20 @@ impl Store {
     /// What `work` says, or that the database cannot be read.
     pub fn read<T>(&self, work: impl FnOnce(&Tx<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
         work(&Tx::new(&*self.readers.get()?))
+    }
+
+    /// How many bytes the WAL has on the disk.
+    #[must_use]
+    pub fn wal_size(&self) -> u64 {
+        open_file::wal_size(&self.path)
+    }
+
+    /// Has the writer move all of the WAL into the database and cut it down to nothing. Says whether that was
+    /// possible: who reads for more than milliseconds is in the way.
+    ///
+    /// # Errors
+    /// [`StoreError::Overloaded`] at once when too many jobs wait; else what the database says.
+    pub async fn empty_wal(&self) -> Result<bool, StoreError> {
+        self.writer.empty_wal()?.await.map_err(|_| StoreError::Stopped)?
     }
 }

@@ -3,9 +3,11 @@
 
 mod attempts;
 mod check;
+mod completions;
 mod customer;
 mod help;
 mod key;
+mod man;
 
 use std::process::Output;
 
@@ -93,6 +95,9 @@ fn a_wrong_use_is_exit_code_2_and_says_how_to_use_it() {
         &["attempts", "--since", "yesterday"],
         &["attempts", "--limit", "-1"],
         &["check", "--verbose"],
+        &["completions"],
+        &["completions", "powershell"],
+        &["man"],
     ] {
         let output = app.cli(wrong);
         assert_eq!(output.status.code(), Some(2), "{wrong:?} {output:?}");

@@ -12,6 +12,7 @@ mod bodies;
 mod cli;
 mod docs;
 mod failures;
+mod housekeeping;
 mod isolation;
 mod keys;
 mod lifecycle;

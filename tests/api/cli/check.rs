@@ -133,10 +133,10 @@ fn a_database_of_a_newer_program_is_a_fault_and_is_left_alone() {
     assert_snapshot!(found(&app.folder), @r"
     checked               result
     configuration  ok     organisations: 2, keys in the file: 4
-    database       WRONG  the database FOLDER/magic-auth.db has version 99, but this program knows only 1: use a newer magic-auth
+    database       WRONG  the database FOLDER/magic-auth.db has version 99, but this program knows only 2: use a newer magic-auth
     magic-auth: 1 of 2 checks found something wrong
     ");
-    assert_snapshot!(error(&app.folder, &["attempts"]), @"magic-auth: the database FOLDER/magic-auth.db has version 99, but this program knows only 1: use a newer magic-auth");
+    assert_snapshot!(error(&app.folder, &["attempts"]), @"magic-auth: the database FOLDER/magic-auth.db has version 99, but this program knows only 2: use a newer magic-auth");
     assert_eq!(app.count("PRAGMA user_version"), 99);
 }
 
@@ -144,7 +144,7 @@ fn a_database_of_a_newer_program_is_a_fault_and_is_left_alone() {
 fn the_server_refuses_a_database_of_a_newer_program() {
     let folder = configured_folder();
     database(&folder).pragma_update(None, "user_version", 99).unwrap();
-    assert_snapshot!(error(&folder, &["serve"]), @"magic-auth: the database FOLDER/magic-auth.db has version 99, but this program knows only 1: use a newer magic-auth");
+    assert_snapshot!(error(&folder, &["serve"]), @"magic-auth: the database FOLDER/magic-auth.db has version 99, but this program knows only 2: use a newer magic-auth");
 }
 
 #[test]

@@ -19,14 +19,16 @@ fn the_help_of_the_program() {
     Usage: magic-auth [OPTIONS] [COMMAND]
 
     Commands:
-      serve     Answer requests until Ctrl-C or SIGTERM
-      check     Check the configuration and the database without serving; exit code 1 when something is
-                wrong
-      key       Make, list, rotate and revoke API keys
-      customer  Show, ban, authorize and sign out customers
-      attempts  List sign-in attempts, the newest first
-      openapi   Print the OpenAPI description of the API, as `/openapi.json` serves it
-      help      Print this message or the help of the given subcommand(s)
+      serve        Answer requests until Ctrl-C or SIGTERM
+      check        Check the configuration and the database without serving; exit code 1 when something
+                   is wrong
+      key          Make, list and revoke API keys
+      customer     Show, ban, authorize and sign out customers
+      attempts     List sign-in attempts, the newest first
+      openapi      Print the OpenAPI description of the API, as `/openapi.json` serves it
+      completions  Print a script with which a shell completes commands and options
+      man          Write the manual, a page for each command
+      help         Print this message or the help of the given subcommand(s)
 
     Options:
           --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults when it
@@ -324,5 +326,41 @@ fn the_help_of_attempts() {
           --since <PERIOD>       Only of the last so long, such as 1h
           --limit <NUMBER>       At most so many, the newest [default: 100]
       -h, --help                 Print help
+    ");
+}
+
+#[test]
+fn the_help_of_completions() {
+    assert_snapshot!(help(&["completions"]), @r"
+    Print a script with which a shell completes commands and options
+
+    Usage: magic-auth completions [OPTIONS] <SHELL>
+
+    Arguments:
+      <SHELL>  Which shell [possible values: bash, zsh, fish]
+
+    Options:
+          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults when it
+                           is not there] [env: MAGIC_AUTH_CONFIG]
+          --json           Print JSON instead of a table
+      -h, --help           Print help
+    ");
+}
+
+#[test]
+fn the_help_of_man() {
+    assert_snapshot!(help(&["man"]), @r"
+    Write the manual, a page for each command
+
+    Usage: magic-auth man [OPTIONS] <FOLDER>
+
+    Arguments:
+      <FOLDER>  Into which folder, such as /usr/local/share/man/man1
+
+    Options:
+          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults when it
+                           is not there] [env: MAGIC_AUTH_CONFIG]
+          --json           Print JSON instead of a table
+      -h, --help           Print help
     ");
 }
