@@ -7,12 +7,15 @@
 
 mod api_keys;
 mod attempts;
+mod backup;
 mod bans;
 mod connection;
+mod copy;
 mod customers;
 mod error;
 mod lock;
 mod organisations;
+mod restore;
 mod schema;
 mod sessions;
 mod writer;
@@ -23,12 +26,15 @@ use r2d2_sqlite::SqliteConnectionManager;
 
 pub use api_keys::{KeyRow, KeySource, KeyState, NewKey};
 pub use attempts::{Attempt, AttemptFilter, AttemptRow, ThrottledAttempt};
+pub use backup::back_up;
 pub use bans::BanRow;
 pub use connection::Tx;
+pub use copy::Contents;
 pub use customers::{Account, Customer, CustomerRow, NewCustomer};
-pub use error::{OpenError, StoreError};
+pub use error::{CopyError, OpenError, StoreError};
 pub use lock::ServerLock;
 pub use organisations::OrganisationRow;
+pub use restore::{Restored, restore};
 pub use sessions::{NewSession, Session};
 pub use writer::BatchError;
 
@@ -41,6 +47,9 @@ pub struct Database {
 }
 
 impl Database {
+    /// The version of the current schema.
+    pub const VERSION: i64 = schema::VERSION;
+
     /// Opens the file, makes it when it is not there, and upgrades it to the current schema.
     ///
     /// # Errors
@@ -56,10 +65,7 @@ impl Database {
     /// # Errors
     /// When there is no such file, or it is not of the current schema.
     pub fn open_existing(path: &Path) -> Result<Self, OpenError> {
-        if !path.exists() {
-            return Err(OpenError::Missing { path: path.to_owned() });
-        }
-        let connection = connection::open_writer(path)?;
+        let connection = connection::open_existing(path)?;
         schema::check(&connection).map_err(|error| OpenError::at(path, error))?;
         Ok(Self { connection })
     }
