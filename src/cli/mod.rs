@@ -46,7 +46,7 @@ pub struct Cli {
 enum Command {
     /// Answer requests until Ctrl-C or SIGTERM
     Serve,
-    /// Check the configuration and the database without serving; exit code 1 when something is wrong
+    /// Check the configuration, the database and the machine; exit code 1 when something is wrong
     Check,
     /// Make, list and revoke API keys
     #[command(subcommand)]

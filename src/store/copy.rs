@@ -54,10 +54,10 @@ impl PendingCopy {
 
     /// Gives the copy to the owner of what it replaces: a server that may not open it would not start.
     pub(super) fn give_to_owner_of(&self, replaced: &Metadata) -> Result<(), CopyError> {
-        let failed = CopyError::write(&self.place);
-        let own = self.file.as_file().metadata().map_err(&failed)?;
+        let own = self.file.as_file().metadata().map_err(CopyError::write(&self.place))?;
         if (own.uid(), own.gid()) != (replaced.uid(), replaced.gid()) {
-            fchown(self.file.as_file(), Some(replaced.uid()), Some(replaced.gid())).map_err(&failed)?;
+            let given = fchown(self.file.as_file(), Some(replaced.uid()), Some(replaced.gid()));
+            given.map_err(|_| CopyError::NotTheOwner { path: self.place.clone() })?;
         }
         Ok(())
     }

@@ -155,6 +155,12 @@ pub enum CopyError {
         /// The database.
         path: PathBuf,
     },
+    /// The database belongs to another user, to whom the system does not let a file be given.
+    #[error("the database {} belongs to another user: run this command as the server's user", path.display())]
+    NotTheOwner {
+        /// The database.
+        path: PathBuf,
+    },
     /// The file that was named is the database, or one that belongs to it.
     #[error("{} is the database itself or belongs to it: name another file", path.display())]
     IsDatabase {
@@ -174,7 +180,7 @@ pub enum CopyError {
         path: PathBuf,
     },
     /// What SQLite would take for a part of the copy stands beside its place.
-    #[error("{} stands beside it, as with a database in use: name a file that magic-auth backup made, or a new one", path.display())]
+    #[error("{} is beside it, as with a database in use: name a file that stands alone, as magic-auth backup makes it", path.display())]
     HasJournal {
         /// The journal.
         path: PathBuf,

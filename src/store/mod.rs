@@ -3,7 +3,7 @@
 //! [`Database`] is an open file, of which the command line makes one for a moment. [`Store`] is what
 //! the server has: one writer thread that commits many jobs at once, and a pool of readers that
 //! never wait for it. Both hand out a [`Tx`], whose methods are the operations on the tables, one
-//! file for each table; nobody outside ever sees a connection.
+//! file for each table; nobody outside ever sees a connection. [`back_up`] and [`restore()`] copy whole files.
 
 mod api_keys;
 mod attempts;

@@ -1,6 +1,5 @@
 //! A restored database: a checked copy of a backup takes the place of the database, which is kept beside it.
 
-use std::fs::Metadata;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -41,14 +40,19 @@ pub fn restore(database: &Path, file: &Path, now: Timestamp) -> Result<Restored,
     copy.fill(file)?;
     let contents = copy.check(file)?;
 
-    let earlier = std::fs::metadata(&database).ok();
+    let earlier = match std::fs::metadata(&database) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => None,
+        earlier => Some(earlier.map_err(CopyError::read(&database))?),
+    };
+    let mut seized = None;
     if let Some(earlier) = &earlier {
         copy.give_to_owner_of(earlier)?;
+        seized = seize(&database)?;
     }
-    let _seized = earlier.as_ref().map(|_| seize(&database)).transpose()?.flatten();
     let kept = beside(&database, &format!(".before-restore-{}", now.to_string().replace(':', "")));
-    let kept = set_aside(&database, earlier.as_ref(), &kept).map_err(CopyError::write(&kept))?;
+    let kept = set_aside(&database, earlier.is_some(), &kept).map_err(CopyError::write(&kept))?;
     copy.put_in_place()?;
+    drop(seized);
     Ok(Restored { contents, kept })
 }
 
@@ -75,10 +79,11 @@ fn try_to_seize(database: &Path) -> Result<Connection, SchemaError> {
     Ok(connection)
 }
 
-/// Gives the database a second name, and to journals that it still has another one. Gives the new names.
-fn set_aside(database: &Path, earlier: Option<&Metadata>, kept: &Path) -> io::Result<Vec<PathBuf>> {
+/// Gives the database, if it is there, a second name, and a new one to the journals of a damaged one or of one that
+/// has gone. Says which names.
+fn set_aside(database: &Path, is_there: bool, kept: &Path) -> io::Result<Vec<PathBuf>> {
     let mut names = Vec::new();
-    if earlier.is_some() {
+    if is_there {
         std::fs::hard_link(database, kept)?;
         names.push(kept.to_owned());
     }

@@ -3,6 +3,7 @@
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use insta::assert_snapshot;
@@ -13,7 +14,7 @@ use tempfile::TempDir;
 
 use super::{cli, error, folder_with, overwrite_root_of, without_folder};
 use crate::app::{spawn_app, write_config};
-use crate::process::{TestProcess, spawn_process, start_process};
+use crate::process::{TestProcess, eventually, spawn_process, start_process};
 
 const JAN: &str = "jan@barasek.com";
 const EVA: &str = "eva@barasek.com";
@@ -121,32 +122,32 @@ fn a_link_to_a_backup_stays_a_link() {
 fn everybody_who_was_answered_before_a_backup_under_load_is_in_it() {
     let process = spawn_process("[rate_limit.prod]\nrequests = 0");
     let backup = in_folder(&process.folder, "backup.db");
-    let is_done = AtomicBool::new(false);
-    let sign_in_until_done = |thread: usize| {
+    let (answered, is_done) = (Mutex::new(Vec::new()), AtomicBool::new(false));
+    let keep_signing_in = |thread: usize| {
         let shop = process.shop();
-        let addresses = (0..).map(|number| format!("load{thread}-{number}@barasek.com"));
-        let answers = addresses.take_while(|_| !is_done.load(Ordering::SeqCst)).map(|email| shop.identity(&email));
-        answers.count()
-    };
-    let before: Vec<_> =
-        (0..20).map(|number| process.shop().identity(&format!("before{number}@barasek.com"))).collect();
-    let during: usize = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..4).map(|thread| scope.spawn(move || sign_in_until_done(thread))).collect();
-        for _ in 0..5 {
-            said(&process.folder, "backup", &backup);
+        for number in (0..).take_while(|_| !is_done.load(Ordering::SeqCst)) {
+            let identity = shop.identity(&format!("load{thread}-{number}@barasek.com"));
+            answered.lock().unwrap().push(identity);
         }
+    };
+    let before = std::thread::scope(|scope| {
+        for thread in 0..4 {
+            scope.spawn(move || keep_signing_in(thread));
+        }
+        eventually(|| answered.lock().unwrap().len() > 100);
+        let before = answered.lock().unwrap().clone();
+        let output = run(&process.folder, "backup", &backup);
         is_done.store(true, Ordering::SeqCst);
-        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        assert!(output.status.success(), "{output:?}");
+        before
     });
-    assert!(during > 20, "{during}");
+    assert!(answered.lock().unwrap().len() > before.len(), "sign-ins went on");
 
     let folder = tempfile::tempdir().unwrap();
-    write_config(&folder, "");
+    write_config(&folder, "[rate_limit.prod]\nrequests = 0");
     std::fs::copy(&backup, in_folder(&folder, "magic-auth.db")).unwrap();
     let copy = start_process(folder);
-    for identity in &before {
-        assert!(copy.shop().is_logged_in(identity));
-    }
+    assert!(before.iter().all(|identity| copy.shop().is_logged_in(identity)));
     assert!(cli(&copy.folder, &["check"]).status.success());
 }
 
@@ -174,7 +175,7 @@ fn a_backup_never_replaces_what_is_no_backup() {
     let other = in_folder(folder, "other.db");
     said(folder, "backup", &other);
     std::fs::write(in_folder(folder, "other.db-wal"), "of a database in use").unwrap();
-    assert_snapshot!(refusal("other.db"), @"magic-auth: FOLDER/other.db-wal stands beside it, as with a database in use: name a file that magic-auth backup made, or a new one");
+    assert_snapshot!(refusal("other.db"), @"magic-auth: FOLDER/other.db-wal is beside it, as with a database in use: name a file that stands alone, as magic-auth backup makes it");
     assert_eq!(app.shop().sign_in(JAN).code(), "");
 }
 
@@ -328,7 +329,7 @@ fn only_a_sound_backup_is_restored() {
     assert_snapshot!(cut, @"magic-auth: FOLDER/cut.db is damaged: database disk image is malformed");
     std::fs::copy(&backup, in_folder(&folder, "raw.db")).unwrap();
     std::fs::write(in_folder(&folder, "raw.db-wal"), "what was committed last").unwrap();
-    assert_snapshot!(refusal("raw.db"), @"magic-auth: FOLDER/raw.db-wal stands beside it, as with a database in use: name a file that magic-auth backup made, or a new one");
+    assert_snapshot!(refusal("raw.db"), @"magic-auth: FOLDER/raw.db-wal is beside it, as with a database in use: name a file that stands alone, as magic-auth backup makes it");
     std::fs::remove_file(in_folder(&folder, "raw.db")).unwrap();
     std::fs::remove_file(in_folder(&folder, "raw.db-wal")).unwrap();
     assert_eq!(customers(&database), [JAN]);
