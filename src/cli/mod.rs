@@ -5,6 +5,7 @@
 //! error. The exit code is 0, 1 when the command failed, 2 when it was used wrongly.
 
 mod attempts;
+mod backup;
 mod check;
 mod completions;
 mod customer;
@@ -48,7 +49,7 @@ pub struct Cli {
 enum Command {
     /// Answer requests until Ctrl-C or SIGTERM
     Serve,
-    /// Check the configuration and the database without serving; exit code 1 when something is wrong
+    /// Check the configuration, the database and the machine; exit code 1 when something is wrong
     Check,
     /// Make, list, rotate and revoke API keys
     #[command(subcommand)]
@@ -58,6 +59,18 @@ enum Command {
     Customer(customer::Command),
     /// List sign-in attempts, the newest first
     Attempts(attempts::Arguments),
+    /// Copy the database into a file, also while the server runs; an earlier backup there is replaced
+    Backup {
+        /// Where the copy goes
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Put a copy of a backup in the place of the database, which is kept beside it; stop the server first
+    Restore {
+        /// What `backup` made
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
     /// Print the OpenAPI description of the API, as `/openapi.json` serves it
     Openapi,
     /// Print a script with which a shell completes commands and options
@@ -104,6 +117,8 @@ impl Cli {
             Command::Key(command) => key::run(&context()?, command),
             Command::Customer(command) => customer::run(&context()?, command),
             Command::Attempts(arguments) => attempts::run(&context()?, &arguments),
+            Command::Backup { file } => backup::back_up(&context()?, &file),
+            Command::Restore { file } => backup::restore(&context()?, &file),
             Command::Openapi => output::print_line(&http::document()?),
             // A shell that starts stands in any folder, and a packager has no configuration.
             Command::Completions { shell } => completions::run(shell),

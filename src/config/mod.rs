@@ -23,6 +23,9 @@ use crate::domain::{Canonicalization, KeyKind};
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// The file it was read from; `None`: there is none, and these are the defaults.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
     /// Where the service listens.
     pub server: ServerConfig,
     /// Where the data is.

@@ -108,6 +108,17 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// When the newest attempt was made, or the newest customer, whichever was later. Reads all rows.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn find_newest_moment(&self) -> Result<Option<Timestamp>, StoreError> {
+        let sql = "SELECT max(at) FROM
+            (SELECT max(at) AS at FROM login_attempts UNION ALL SELECT max(created_at) FROM customers)";
+        let newest: Option<i64> = self.prepare(sql)?.query_row([], |row| row.get(0))?;
+        Ok(newest.map(Timestamp::from_millis))
+    }
+
     /// The attempts that match, the newest first. Reads from the newest row backwards.
     ///
     /// # Errors

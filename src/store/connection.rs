@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::config::DbConfig;
-use rusqlite::{CachedStatement, Connection, OpenFlags};
+use rusqlite::{CachedStatement, Connection, OpenFlags, ffi};
 
 use super::{OpenError, schema};
 
@@ -53,13 +53,35 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     let unusable = |cause| OpenError::Unusable { path: path.to_owned(), cause };
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     make_private(path);
-    let connection = Connection::open_with_flags(absolute(path), flags).map_err(unusable)?;
-    set_up(&connection).map_err(unusable)?;
+    let connection = open(path, flags).map_err(unusable)?;
     schema::recognise(&connection).map_err(|error| OpenError::at(path, error))?;
     match set_up_writing(&connection).map_err(unusable)?.as_str() {
         "wal" => Ok(connection),
         mode => Err(OpenError::NoWal { path: path.to_owned(), mode: mode.to_owned() }),
     }
+}
+
+/// Opens a connection that reads and writes a file that is there, of the current schema or an earlier one.
+pub(super) fn open_existing(path: &Path) -> Result<Connection, OpenError> {
+    if path.exists() { open_writer(path) } else { Err(OpenError::Missing { path: path.to_owned() }) }
+}
+
+/// Opens a file that is there, and leaves it as it is: its journal mode too.
+pub(super) fn open_unchanged(path: &Path) -> rusqlite::Result<Connection> {
+    open(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+}
+
+/// Opens a file that is there and may be damaged: closing it leaves its WAL as it is, too.
+pub(super) fn open_untouched(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = open_unchanged(path)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    Ok(connection)
+}
+
+fn open(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(absolute(path), flags)?;
+    set_up(&connection)?;
+    Ok(connection)
 }
 
 const READER_FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
@@ -128,6 +150,28 @@ fn set_up_writing(connection: &Connection) -> rusqlite::Result<String> {
     connection.pragma_update(None, "journal_size_limit", WAL_LIMIT)?;
     // Readers and the writer do not wait for each other.
     connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
+}
+
+/// Brings the WAL into the database and removes it. Unless nobody else has the database open, SQLite is busy.
+pub(super) fn leave_wal(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "journal_mode", "delete")?;
+    refuse_wal(connection)
+}
+
+/// Leaves the WAL, and keeps all others from reading and writing as long as the connection lives.
+pub(super) fn lock_out_others(connection: &Connection) -> rusqlite::Result<()> {
+    leave_wal(connection)?;
+    connection.execute_batch("BEGIN EXCLUSIVE")?;
+    // Whoever came in between has brought back the WAL, in which readers are not locked out.
+    refuse_wal(connection)
+}
+
+fn refuse_wal(connection: &Connection) -> rusqlite::Result<()> {
+    let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    match mode.as_str() {
+        "delete" => Ok(()),
+        _ => Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_BUSY), None)),
+    }
 }
 
 fn set_up_reading(connection: &Connection) -> rusqlite::Result<()> {

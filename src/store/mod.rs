@@ -3,12 +3,14 @@
 //! [`Database`] is an open file, of which the command line makes one for a moment. [`Store`] is what
 //! the server has: one writer thread that commits many jobs at once, and a pool of readers that
 //! never wait for it. Both hand out a [`Tx`], whose methods are the operations on the tables, one
-//! file for each table; nobody outside ever sees a connection.
+//! file for each table; nobody outside ever sees a connection. [`back_up`] and [`restore()`] copy whole files.
 
 mod api_keys;
 mod attempts;
+mod backup;
 mod bans;
 mod connection;
+mod copy;
 mod customers;
 mod error;
 mod job;
@@ -16,6 +18,7 @@ mod lock;
 mod open_file;
 mod organisations;
 mod residue;
+mod restore;
 mod schema;
 mod sessions;
 mod writer;
@@ -26,15 +29,18 @@ use r2d2_sqlite::SqliteConnectionManager;
 
 pub use api_keys::{KeyRow, KeySource, KeyState, NewKey};
 pub use attempts::{Attempt, AttemptFilter, AttemptRow, ThrottledAttempt};
+pub use backup::back_up;
 pub use bans::BanRow;
 pub use connection::{Tx, WAL_LIMIT};
+pub use copy::{Contents, refuse_files_of};
 pub use customers::{
     Account, Customer, CustomerFilter, CustomerOrder, CustomerRow, NewCustomer, PendingReferral, Traces,
 };
-pub use error::{OpenError, StoreError};
+pub use error::{CopyError, OpenError, StoreError};
 pub use lock::ServerLock;
 pub use organisations::OrganisationRow;
 pub use residue::Residue;
+pub use restore::{Restored, restore};
 pub use sessions::{NewSession, Session};
 pub use writer::BatchError;
 
@@ -47,6 +53,9 @@ pub struct Database {
 }
 
 impl Database {
+    /// The version of the current schema.
+    pub const VERSION: i64 = schema::VERSION;
+
     /// Opens the file, makes it when it is not there, and upgrades it to the current schema.
     ///
     /// # Errors
@@ -62,10 +71,7 @@ impl Database {
     /// # Errors
     /// When there is no such file, or it is not of the current schema.
     pub fn open_existing(path: &Path) -> Result<Self, OpenError> {
-        if !path.exists() {
-            return Err(OpenError::Missing { path: path.to_owned() });
-        }
-        let connection = connection::open_writer(path)?;
+        let connection = connection::open_existing(path)?;
         schema::check(&connection).map_err(|error| OpenError::at(path, error))?;
         Ok(Self { connection })
     }
@@ -99,15 +105,6 @@ impl Database {
     /// When the database cannot be read.
     pub fn data_version(&self) -> Result<i64, StoreError> {
         Ok(self.connection.pragma_query_value(None, "data_version", |row| row.get(0))?)
-    }
-
-    /// Writes all there is into a new file.
-    ///
-    /// # Errors
-    /// When the file is there already or cannot be written.
-    pub fn copy_into(&self, path: &Path) -> Result<(), StoreError> {
-        self.connection.execute("VACUUM INTO ?1", [path.to_string_lossy()])?;
-        Ok(())
     }
 
     /// Empties the WAL, so that what was overwritten in the database stands nowhere any more.

@@ -1,13 +1,14 @@
 //! The file that the writer has open: which one it is, and how long its log may become.
 
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use log::error;
 use rusqlite::Connection;
 
 use super::connection::{self, wait_for_lock};
+use super::copy::beside;
 use super::writer::BatchError;
 
 /// How many seconds the writer waits for a lock that another process has: a command writes for milliseconds, so
@@ -50,7 +51,7 @@ impl OpenFile {
 /// Device and inode of the database and of its WAL. (They are asked for, never opened: closing them would
 /// release SQLite's locks.)
 fn inodes(path: &Path) -> [Option<(u64, u64)>; 2] {
-    [path, &wal_path(path)].map(|path| {
+    [path, &beside(path, "-wal")].map(|path| {
         let metadata = std::fs::metadata(path).ok()?;
         Some((metadata.dev(), metadata.ino()))
     })
@@ -58,11 +59,5 @@ fn inodes(path: &Path) -> [Option<(u64, u64)>; 2] {
 
 /// How many bytes the WAL of this database has; none when there is no WAL.
 pub(super) fn wal_size(path: &Path) -> u64 {
-    std::fs::metadata(wal_path(path)).map_or(0, |metadata| metadata.len())
-}
-
-fn wal_path(database: &Path) -> PathBuf {
-    let mut wal = database.as_os_str().to_owned();
-    wal.push("-wal");
-    wal.into()
+    std::fs::metadata(beside(path, "-wal")).map_or(0, |metadata| metadata.len())
 }

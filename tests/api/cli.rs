@@ -2,6 +2,7 @@
 //! of it. One file for each group of commands, as in `src/cli`.
 
 mod attempts;
+mod backup;
 mod check;
 mod completions;
 mod customer;
@@ -9,6 +10,7 @@ mod help;
 mod key;
 mod man;
 
+use std::path::Path;
 use std::process::Output;
 
 use insta::assert_snapshot;
@@ -72,6 +74,21 @@ fn cu_ref_no(app: &TestApp, email: &str) -> String {
     app.shop().account_info(&identity).json()["cuRefNo"].as_str().unwrap().to_owned()
 }
 
+/// Makes nonsense of the page on which a table begins.
+fn overwrite_root_of(path: &Path, table: &str) {
+    let database = rusqlite::Connection::open(path).unwrap();
+    // All of it is then in the one file.
+    let mode: String = database.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0)).unwrap();
+    assert_eq!(mode, "delete");
+    let number = |sql: &str| database.query_row(sql, [], |row| row.get::<_, u32>(0)).unwrap();
+    let page_size = number("PRAGMA page_size");
+    let page = number(&format!("SELECT rootpage FROM sqlite_schema WHERE name = '{table}'"));
+    let begin = usize::try_from((page - 1) * page_size).unwrap();
+    let mut content = std::fs::read(path).unwrap();
+    content[begin..begin + 100].fill(0xA5);
+    std::fs::write(path, content).unwrap();
+}
+
 #[test]
 fn a_wrong_use_is_exit_code_2_and_says_how_to_use_it() {
     let app = spawn_app();
@@ -98,6 +115,9 @@ fn a_wrong_use_is_exit_code_2_and_says_how_to_use_it() {
         &["completions"],
         &["completions", "powershell"],
         &["man"],
+        &["backup"],
+        &["restore"],
+        &["restore", "a.db", "b.db"],
     ] {
         let output = app.cli(wrong);
         assert_eq!(output.status.code(), Some(2), "{wrong:?} {output:?}");

@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 use crate::cli::{Context, find_organisation};
 use crate::contacts::{ContactWriter, Form};
 use crate::domain::OrganisationId;
-use crate::store::{CustomerFilter, CustomerOrder, Database};
+use crate::store::{CustomerFilter, CustomerOrder, Database, refuse_files_of};
 
 /// Customers that are read at once: what the server's readers and writer do is not kept waiting.
 const PAGE: usize = 1_000;
@@ -49,6 +49,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()
         write(context, &mut database, organisation, form, io::stdout().lock())?;
         return Ok(());
     }
+    refuse_files_of(&context.config.database.path, file)?;
     let failed = || format!("cannot write {}", file.display());
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Under another name until it is whole: who reads FILE never sees half of it.

@@ -17,7 +17,7 @@ use crate::cli::{Context, find_organisation};
 use crate::config::NewCustomerEmail;
 use crate::contacts::{Defaults, ImportReport, Importer, Rejects, Row, Rows};
 use crate::domain::{Country, OrganisationId};
-use crate::store::Database;
+use crate::store::{Database, back_up};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Arguments {
@@ -209,7 +209,7 @@ impl Target {
         let failed = "cannot make a copy of the database for a dry run";
         let folder = tempfile::tempdir_in(folder).context(failed)?;
         let copy = folder.path().join("copy.db");
-        original.copy_into(&copy).context(failed)?;
+        back_up(path, &copy).context(failed)?;
         Ok(Self { database: Database::open_existing(&copy)?, organisation, _copy: Some(folder) })
     }
 }

@@ -19,16 +19,18 @@ fn the_help_of_the_program() {
     Usage: magic-auth [OPTIONS] [COMMAND]
 
     Commands:
-      serve        Answer requests until Ctrl-C or SIGTERM
-      check        Check the configuration and the database without serving; exit code 1 when something
-                   is wrong
-      key          Make, list and revoke API keys
-      customer     Show, ban, authorize and sign out customers
-      attempts     List sign-in attempts, the newest first
-      openapi      Print the OpenAPI description of the API, as `/openapi.json` serves it
-      completions  Print a script with which a shell completes commands and options
-      man          Write the manual, a page for each command
-      help         Print this message or the help of the given subcommand(s)
+      serve     Answer requests until Ctrl-C or SIGTERM
+      check     Check the configuration, the database and the machine; exit code 1 when something is
+                wrong
+      key       Make, list and revoke API keys
+      customer  Show, ban, authorize and sign out customers
+      attempts  List sign-in attempts, the newest first
+      backup    Copy the database into a file, also while the server runs; an earlier backup there is
+                replaced
+      restore   Put a copy of a backup in the place of the database, which is kept beside it; stop the
+                server first
+      openapi   Print the OpenAPI description of the API, as `/openapi.json` serves it
+      help      Print this message or the help of the given subcommand(s)
 
     Options:
           --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults when it
@@ -59,9 +61,45 @@ fn the_help_of_serve() {
 #[test]
 fn the_help_of_check() {
     assert_snapshot!(help(&["check"]), @r"
-    Check the configuration and the database without serving; exit code 1 when something is wrong
+    Check the configuration, the database and the machine; exit code 1 when something is wrong
 
     Usage: magic-auth check [OPTIONS]
+
+    Options:
+          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults when it
+                           is not there] [env: MAGIC_AUTH_CONFIG]
+          --json           Print JSON instead of a table
+      -h, --help           Print help
+    ");
+}
+
+#[test]
+fn the_help_of_backup() {
+    assert_snapshot!(help(&["backup"]), @r"
+    Copy the database into a file, also while the server runs; an earlier backup there is replaced
+
+    Usage: magic-auth backup [OPTIONS] <FILE>
+
+    Arguments:
+      <FILE>  Where the copy goes
+
+    Options:
+          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults when it
+                           is not there] [env: MAGIC_AUTH_CONFIG]
+          --json           Print JSON instead of a table
+      -h, --help           Print help
+    ");
+}
+
+#[test]
+fn the_help_of_restore() {
+    assert_snapshot!(help(&["restore"]), @r"
+    Put a copy of a backup in the place of the database, which is kept beside it; stop the server first
+
+    Usage: magic-auth restore [OPTIONS] <FILE>
+
+    Arguments:
+      <FILE>  What `backup` made
 
     Options:
           --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults when it
