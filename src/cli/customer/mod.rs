@@ -63,7 +63,7 @@ pub(super) struct Who {
     /// The customer's organisation; may be left out when there is only one
     #[arg(long, value_name = "NAME")]
     organisation: Option<String>,
-    /// The customer's e-mail address, in any spelling, telephone number (+420…), or cuRefNo
+    /// The customer's e-mail address, in any spelling, telephone number such as +420777123456, or cuRefNo
     #[arg(value_name = "EMAIL|PHONE|CUREFNO")]
     customer: String,
 }
@@ -180,8 +180,8 @@ fn find(context: &Context, tx: &Tx<'_>, who: &Who) -> anyhow::Result<(Organisati
         let phone = PhoneNumber::parse(&who.customer, None).with_context(|| format!("{:?}", who.customer))?;
         tx.find_customer_by_phone(organisation, &phone, now)?
     } else {
-        let cu_ref_no =
-            CuRefNo::parse(&who.customer).context("say an e-mail address, a telephone number (+420…) or a cuRefNo")?;
+        let cu_ref_no = CuRefNo::parse(&who.customer)
+            .context("say an e-mail address, a telephone number such as +420777123456 or a cuRefNo")?;
         tx.find_customer_by_cu_ref_no(organisation, &cu_ref_no, now)?
     };
     Ok((organisation, found.with_context(|| format!("there is no customer {}", who.customer))?))

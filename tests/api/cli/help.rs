@@ -13,24 +13,26 @@ fn help(command: &[&str]) -> String {
 
 #[test]
 fn the_help_of_the_program() {
-    assert_snapshot!(help(&[]), @r"
+    assert_snapshot!(help(&[]), @"
     Passwordless customer sign-in by e-mail: one binary, one SQLite file, one TOML file
 
     Usage: magic-auth [OPTIONS] [COMMAND]
 
     Commands:
-      serve     Answer requests until Ctrl-C or SIGTERM
-      check     Check the configuration, the database and the machine; exit code 1 when something is
-                wrong
-      key       Make, list and revoke API keys
-      customer  Show, ban, authorize and sign out customers
-      attempts  List sign-in attempts, the newest first
-      backup    Copy the database into a file, also while the server runs; an earlier backup there is
-                replaced
-      restore   Put a copy of a backup in the place of the database, which is kept beside it; stop the
-                server first
-      openapi   Print the OpenAPI description of the API, as `/openapi.json` serves it
-      help      Print this message or the help of the given subcommand(s)
+      serve        Answer requests until Ctrl-C or SIGTERM
+      check        Check the configuration, the database and the machine; exit code 1 when something is
+                   wrong
+      key          Make, list, rotate and revoke API keys
+      customer     Import, export, list, show, ban, authorize, sign out and erase customers
+      attempts     List sign-in attempts, the newest first
+      backup       Copy the database into a file, also while the server runs; an earlier backup there is
+                   replaced
+      restore      Put a copy of a backup in the place of the database, which is kept beside it; stop
+                   the server first
+      openapi      Print the OpenAPI description of the API, as `/openapi.json` serves it
+      completions  Print a script with which a shell completes commands and options
+      man          Write the manual, a page for each command
+      help         Print this message or the help of the given subcommand(s)
 
     Options:
           --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults when it
@@ -207,18 +209,24 @@ fn the_help_of_key_revoke() {
 
 #[test]
 fn the_help_of_customer() {
-    assert_snapshot!(help(&["customer"]), @r"
-    Show, ban, authorize and sign out customers
+    assert_snapshot!(help(&["customer"]), @"
+    Import, export, list, show, ban, authorize, sign out and erase customers
 
     Usage: magic-auth customer [OPTIONS] <COMMAND>
 
     Commands:
-      show         Show a customer with all bans and the newest sessions and attempts
+      list         List customers, the newest first
+      show         Show a customer with all bans, and the newest sessions, attempts and referred
+                   customers
       ban          Ban a customer (E005) and end all sessions
       unban        Lift a customer's ban
       authorize    Mark a customer's e-mail address as authorized
       deauthorize  Mark a customer's e-mail address as not authorized (E007)
       sign-out     End all sessions of a customer
+      set-email    Give a customer another e-mail address, or a first one
+      erase        Forget a person for good: only the cuRefNo stays
+      import       Import customers from a file; running it again brings in what is missing
+      export       Export all customers into a file that can be imported again
       help         Print this message or the help of the given subcommand(s)
 
     Options:
@@ -231,13 +239,14 @@ fn the_help_of_customer() {
 
 #[test]
 fn the_help_of_customer_show() {
-    assert_snapshot!(help(&["customer", "show"]), @r"
-    Show a customer with all bans and the newest sessions and attempts
+    assert_snapshot!(help(&["customer", "show"]), @"
+    Show a customer with all bans, and the newest sessions, attempts and referred customers
 
-    Usage: magic-auth customer show [OPTIONS] <EMAIL|CUREFNO>
+    Usage: magic-auth customer show [OPTIONS] <EMAIL|PHONE|CUREFNO>
 
     Arguments:
-      <EMAIL|CUREFNO>  The customer's e-mail address, in any spelling, or cuRefNo
+      <EMAIL|PHONE|CUREFNO>  The customer's e-mail address, in any spelling, telephone number (+420…),
+                             or cuRefNo
 
     Options:
           --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
@@ -253,10 +262,11 @@ fn the_help_of_customer_ban() {
     assert_snapshot!(help(&["customer", "ban"]), @r#"
     Ban a customer (E005) and end all sessions
 
-    Usage: magic-auth customer ban [OPTIONS] --reason <TEXT> <EMAIL|CUREFNO>
+    Usage: magic-auth customer ban [OPTIONS] --reason <TEXT> <EMAIL|PHONE|CUREFNO>
 
     Arguments:
-      <EMAIL|CUREFNO>  The customer's e-mail address, in any spelling, or cuRefNo
+      <EMAIL|PHONE|CUREFNO>  The customer's e-mail address, in any spelling, telephone number (+420…),
+                             or cuRefNo
 
     Options:
           --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
@@ -272,13 +282,14 @@ fn the_help_of_customer_ban() {
 
 #[test]
 fn the_help_of_customer_unban() {
-    assert_snapshot!(help(&["customer", "unban"]), @r"
+    assert_snapshot!(help(&["customer", "unban"]), @"
     Lift a customer's ban
 
-    Usage: magic-auth customer unban [OPTIONS] <EMAIL|CUREFNO>
+    Usage: magic-auth customer unban [OPTIONS] <EMAIL|PHONE|CUREFNO>
 
     Arguments:
-      <EMAIL|CUREFNO>  The customer's e-mail address, in any spelling, or cuRefNo
+      <EMAIL|PHONE|CUREFNO>  The customer's e-mail address, in any spelling, telephone number (+420…),
+                             or cuRefNo
 
     Options:
           --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
@@ -291,13 +302,14 @@ fn the_help_of_customer_unban() {
 
 #[test]
 fn the_help_of_customer_authorize() {
-    assert_snapshot!(help(&["customer", "authorize"]), @r"
+    assert_snapshot!(help(&["customer", "authorize"]), @"
     Mark a customer's e-mail address as authorized
 
-    Usage: magic-auth customer authorize [OPTIONS] <EMAIL|CUREFNO>
+    Usage: magic-auth customer authorize [OPTIONS] <EMAIL|PHONE|CUREFNO>
 
     Arguments:
-      <EMAIL|CUREFNO>  The customer's e-mail address, in any spelling, or cuRefNo
+      <EMAIL|PHONE|CUREFNO>  The customer's e-mail address, in any spelling, telephone number (+420…),
+                             or cuRefNo
 
     Options:
           --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
@@ -310,13 +322,14 @@ fn the_help_of_customer_authorize() {
 
 #[test]
 fn the_help_of_customer_deauthorize() {
-    assert_snapshot!(help(&["customer", "deauthorize"]), @r"
+    assert_snapshot!(help(&["customer", "deauthorize"]), @"
     Mark a customer's e-mail address as not authorized (E007)
 
-    Usage: magic-auth customer deauthorize [OPTIONS] <EMAIL|CUREFNO>
+    Usage: magic-auth customer deauthorize [OPTIONS] <EMAIL|PHONE|CUREFNO>
 
     Arguments:
-      <EMAIL|CUREFNO>  The customer's e-mail address, in any spelling, or cuRefNo
+      <EMAIL|PHONE|CUREFNO>  The customer's e-mail address, in any spelling, telephone number (+420…),
+                             or cuRefNo
 
     Options:
           --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
@@ -329,13 +342,14 @@ fn the_help_of_customer_deauthorize() {
 
 #[test]
 fn the_help_of_customer_sign_out() {
-    assert_snapshot!(help(&["customer", "sign-out"]), @r"
+    assert_snapshot!(help(&["customer", "sign-out"]), @"
     End all sessions of a customer
 
-    Usage: magic-auth customer sign-out [OPTIONS] <EMAIL|CUREFNO>
+    Usage: magic-auth customer sign-out [OPTIONS] <EMAIL|PHONE|CUREFNO>
 
     Arguments:
-      <EMAIL|CUREFNO>  The customer's e-mail address, in any spelling, or cuRefNo
+      <EMAIL|PHONE|CUREFNO>  The customer's e-mail address, in any spelling, telephone number (+420…),
+                             or cuRefNo
 
     Options:
           --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
