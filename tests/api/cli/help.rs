@@ -245,8 +245,8 @@ fn the_help_of_customer_show() {
     Usage: magic-auth customer show [OPTIONS] <EMAIL|PHONE|CUREFNO>
 
     Arguments:
-      <EMAIL|PHONE|CUREFNO>  The customer's e-mail address, in any spelling, telephone number (+420…),
-                             or cuRefNo
+      <EMAIL|PHONE|CUREFNO>  The customer's e-mail address, in any spelling, telephone number such as
+                             +420777123456, or cuRefNo
 
     Options:
           --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
@@ -265,8 +265,8 @@ fn the_help_of_customer_ban() {
     Usage: magic-auth customer ban [OPTIONS] --reason <TEXT> <EMAIL|PHONE|CUREFNO>
 
     Arguments:
-      <EMAIL|PHONE|CUREFNO>  The customer's e-mail address, in any spelling, telephone number (+420…),
-                             or cuRefNo
+      <EMAIL|PHONE|CUREFNO>  The customer's e-mail address, in any spelling, telephone number such as
+                             +420777123456, or cuRefNo
 
     Options:
           --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
@@ -288,8 +288,8 @@ fn the_help_of_customer_unban() {
     Usage: magic-auth customer unban [OPTIONS] <EMAIL|PHONE|CUREFNO>
 
     Arguments:
-      <EMAIL|PHONE|CUREFNO>  The customer's e-mail address, in any spelling, telephone number (+420…),
-                             or cuRefNo
+      <EMAIL|PHONE|CUREFNO>  The customer's e-mail address, in any spelling, telephone number such as
+                             +420777123456, or cuRefNo
 
     Options:
           --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
@@ -308,8 +308,8 @@ fn the_help_of_customer_authorize() {
     Usage: magic-auth customer authorize [OPTIONS] <EMAIL|PHONE|CUREFNO>
 
     Arguments:
-      <EMAIL|PHONE|CUREFNO>  The customer's e-mail address, in any spelling, telephone number (+420…),
-                             or cuRefNo
+      <EMAIL|PHONE|CUREFNO>  The customer's e-mail address, in any spelling, telephone number such as
+                             +420777123456, or cuRefNo
 
     Options:
           --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
@@ -328,8 +328,8 @@ fn the_help_of_customer_deauthorize() {
     Usage: magic-auth customer deauthorize [OPTIONS] <EMAIL|PHONE|CUREFNO>
 
     Arguments:
-      <EMAIL|PHONE|CUREFNO>  The customer's e-mail address, in any spelling, telephone number (+420…),
-                             or cuRefNo
+      <EMAIL|PHONE|CUREFNO>  The customer's e-mail address, in any spelling, telephone number such as
+                             +420777123456, or cuRefNo
 
     Options:
           --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
@@ -348,8 +348,8 @@ fn the_help_of_customer_sign_out() {
     Usage: magic-auth customer sign-out [OPTIONS] <EMAIL|PHONE|CUREFNO>
 
     Arguments:
-      <EMAIL|PHONE|CUREFNO>  The customer's e-mail address, in any spelling, telephone number (+420…),
-                             or cuRefNo
+      <EMAIL|PHONE|CUREFNO>  The customer's e-mail address, in any spelling, telephone number such as
+                             +420777123456, or cuRefNo
 
     Options:
           --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
