@@ -8,7 +8,7 @@ use crate::domain::{Canonicalization, CustomerId, OrganisationId, Timestamp};
 use crate::store::{Database, NewCustomer, StoreError, Tx};
 
 /// Contacts in one transaction. Sign-ins wait for it: it takes some ten milliseconds.
-const BATCH: usize = 500;
+const BATCH: usize = 200;
 
 /// The pause between two transactions: a server that waits for the lock asks for it every millisecond.
 const PAUSE: Duration = Duration::from_millis(2);

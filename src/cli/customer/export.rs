@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use tempfile::NamedTempFile;
+use tempfile::Builder;
 
 use crate::cli::{Context, find_organisation};
 use crate::contacts::{ContactWriter, Form};
@@ -53,7 +53,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()
     let failed = || format!("cannot write {}", file.display());
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Under another name until it is whole: who reads FILE never sees half of it.
-    let temporary = NamedTempFile::new_in(folder).with_context(failed)?;
+    let temporary = Builder::new().prefix(".magic-auth-").suffix(".part").tempfile_in(folder).with_context(failed)?;
     let exported = write(context, &mut database, organisation, form, temporary.as_file())?;
     temporary.as_file().sync_all().with_context(failed)?;
     temporary.persist(file).with_context(failed)?;

@@ -56,6 +56,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()
     if !unknown.is_empty() {
         note(&format!("columns that are left out: {}", unknown.join(", ")));
     }
+    target.database.prepare_for_many_writes()?;
     let mut rejected = Rejected::to(arguments.rejects.as_deref(), &rows)?;
     let rules = context.config.email.canonicalization;
     let mut importer = Importer::new(&mut target.database, target.organisation, rules, context.clock.clone());
