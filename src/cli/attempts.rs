@@ -1,4 +1,7 @@
-//! `attempts`
+//! `attempts`: which ones, and the plain list of them.
+
+mod follow;
+mod summary;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -8,7 +11,7 @@ use super::output::{or_dash, table};
 use super::{Context, find_organisation};
 use crate::config::Period;
 use crate::domain::{ClientIp, EmailAddress, Outcome};
-use crate::store::{AttemptFilter, AttemptRow};
+use crate::store::{AttemptFilter, AttemptRow, Tx};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -27,37 +30,55 @@ pub(super) struct Arguments {
     /// Only of the last so long, such as 1h
     #[arg(long, value_name = "PERIOD")]
     since: Option<Period>,
-    /// At most so many, the newest
-    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
-    limit: usize,
+    /// At most so many, the newest [default: 100]; with --summary, so many addresses and mailboxes [default: 10]
+    #[arg(long, value_name = "NUMBER")]
+    limit: Option<usize>,
+    /// List them the oldest first, and go on with new ones as they are recorded; with --json, one object a line
+    #[arg(long)]
+    follow: bool,
+    /// Count them: for each outcome, and for the addresses and mailboxes with the most
+    #[arg(long, conflicts_with = "follow")]
+    summary: bool,
+    /// Show the whole e-mail addresses in the summary, and not j***@barasek.com
+    #[arg(long, requires = "summary", conflicts_with = "follow")]
+    show_emails: bool,
 }
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()> {
-    let since = arguments.since.map(|period| context.clock.now() - period.get());
-    let rules = context.config.email.canonicalization;
-    let address = match &arguments.email {
-        Some(text) => Some(EmailAddress::parse(text).with_context(|| format!("{text:?}"))?.canonical(rules)),
-        None => None,
-    };
-    let rows = context.open_database()?.read(|tx| {
-        let organisation = match &arguments.organisation {
+    let mut database = context.open_database()?;
+    let filter = database.read(|tx| arguments.filter(context, tx))?;
+    if arguments.follow {
+        return follow::run(context, &mut database, filter);
+    }
+    if arguments.summary {
+        return summary::run(context, &mut database, &filter, arguments.show_emails);
+    }
+    let rows = database.read(|tx| anyhow::Ok(tx.list_attempts(&filter)?))?;
+    let attempts: Vec<_> = rows.into_iter().map(ShownAttempt::from).collect();
+    context.output.print(&attempts, |attempts| attempts_table(attempts))
+}
+
+impl Arguments {
+    fn filter(&self, context: &Context, tx: &Tx<'_>) -> anyhow::Result<AttemptFilter> {
+        let rules = context.config.email.canonicalization;
+        let address = match &self.email {
+            Some(text) => Some(EmailAddress::parse(text).with_context(|| format!("{text:?}"))?.canonical(rules)),
+            None => None,
+        };
+        let organisation = match &self.organisation {
             Some(name) => Some(find_organisation(tx, Some(name))?),
             None => None,
         };
         let organisations = tx.list_organisations()?;
-        let mailboxes = address.map(|address| organisations.iter().map(|row| address.mailbox(row.id)).collect());
-        let filter = AttemptFilter {
+        Ok(AttemptFilter {
             organisation,
-            mailboxes,
-            ip: arguments.ip,
-            outcome: arguments.outcome,
-            since,
-            limit: arguments.limit,
-        };
-        anyhow::Ok(tx.list_attempts(&filter)?)
-    })?;
-    let attempts: Vec<_> = rows.into_iter().map(ShownAttempt::from).collect();
-    context.output.print(&attempts, |attempts| attempts_table(attempts))
+            mailboxes: address.map(|address| organisations.iter().map(|row| address.mailbox(row.id)).collect()),
+            ip: self.ip,
+            outcome: self.outcome,
+            since: self.since.map(|period| context.clock.now() - period.get()),
+            limit: self.limit.unwrap_or(if self.summary { 10 } else { 100 }),
+        })
+    }
 }
 
 /// An attempt as it is printed.
@@ -89,20 +110,24 @@ impl From<AttemptRow> for ShownAttempt {
     }
 }
 
+impl ShownAttempt {
+    const HEAD: [&str; 8] = ["attempt at", "organisation", "key", "outcome", "count", "email", "cuRefNo", "ip"];
+
+    fn cells(&self) -> [String; 8] {
+        [
+            self.at.clone(),
+            self.organisation.clone(),
+            self.key.clone(),
+            self.outcome.clone(),
+            self.count.to_string(),
+            or_dash(self.email.as_ref()),
+            or_dash(self.cu_ref_no.as_ref()),
+            or_dash(self.ip.as_ref()),
+        ]
+    }
+}
+
 /// The attempts as a table, in the order they are given.
 pub(super) fn attempts_table(attempts: &[ShownAttempt]) -> String {
-    let rows = attempts.iter().map(|attempt| {
-        [
-            attempt.at.clone(),
-            attempt.organisation.clone(),
-            attempt.key.clone(),
-            attempt.outcome.clone(),
-            attempt.count.to_string(),
-            or_dash(attempt.email.as_ref()),
-            or_dash(attempt.cu_ref_no.as_ref()),
-            or_dash(attempt.ip.as_ref()),
-        ]
-    });
-    let head = ["attempt at", "organisation", "key", "outcome", "count", "email", "cuRefNo", "ip"];
-    table(head, rows, "No attempts.")
+    table(ShownAttempt::HEAD, attempts.iter().map(ShownAttempt::cells), "No attempts.")
 }

@@ -53,7 +53,7 @@ enum Command {
     /// Show, ban, authorize and sign out customers
     #[command(subcommand)]
     Customer(customer::Command),
-    /// List sign-in attempts, the newest first
+    /// List sign-in attempts, the newest first; follow them, or sum them up
     Attempts(attempts::Arguments),
     /// Print the OpenAPI description of the API, as `/openapi.json` serves it
     Openapi,

@@ -1,5 +1,7 @@
 //! The table `customers`.
 
+mod addresses;
+
 use rusqlite::types::ToSql;
 use rusqlite::{OptionalExtension as _, Row, params};
 
@@ -210,7 +212,7 @@ impl Tx<'_> {
         canonical: &CanonicalEmail,
         now: Timestamp,
     ) -> Result<Option<CustomerRow>, StoreError> {
-        self.find_customer_row("c.email_canonical = ?3", organisation, canonical.as_str(), now)
+        self.find_customer_row("c.email_canonical = ?3", organisation, &canonical.as_str(), now)
     }
 
     /// All that the operator is told of the customer with that `cuRefNo`.
@@ -223,14 +225,14 @@ impl Tx<'_> {
         cu_ref_no: &CuRefNo,
         now: Timestamp,
     ) -> Result<Option<CustomerRow>, StoreError> {
-        self.find_customer_row("c.cu_ref_no = ?3", organisation, cu_ref_no.as_str(), now)
+        self.find_customer_row("c.cu_ref_no = ?3", organisation, &cu_ref_no.as_str(), now)
     }
 
     fn find_customer_row(
         &self,
         condition: &str,
         organisation: OrganisationId,
-        value: &str,
+        value: &dyn ToSql,
         now: Timestamp,
     ) -> Result<Option<CustomerRow>, StoreError> {
         let mut statement = self.prepare(&format!(

@@ -22,7 +22,9 @@ use std::path::Path;
 use r2d2_sqlite::SqliteConnectionManager;
 
 pub use api_keys::{KeyRow, KeySource, KeyState, NewKey};
-pub use attempts::{Attempt, AttemptFilter, AttemptRow, ThrottledAttempt};
+pub use attempts::{
+    Attempt, AttemptFilter, AttemptPosition, AttemptRow, IpTotal, MailboxTotal, OutcomeTotal, ThrottledAttempt,
+};
 pub use bans::BanRow;
 pub use connection::Tx;
 pub use customers::{Account, Customer, CustomerRow, NewCustomer};

@@ -1,6 +1,8 @@
 //! `customer …`: how one is named, and the commands that change one.
 
+mod duplicates;
 mod show;
+mod why;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
@@ -36,6 +38,10 @@ pub(super) enum Command {
     Deauthorize(Who),
     /// End all sessions of a customer
     SignOut(Who),
+    /// Tell what a sign-in would answer now, and why, rule by rule
+    Why(why::Arguments),
+    /// List customers whose addresses would be one mailbox under another canonicalization
+    Duplicates(duplicates::Arguments),
 }
 
 /// A reason is one line of some text.
@@ -80,6 +86,8 @@ pub(super) fn run(context: &Context, command: Command) -> anyhow::Result<()> {
             tx.end_sessions(customer.id)?;
             Ok(format!("Ended all sessions of {}.", name(customer)))
         }),
+        Command::Why(arguments) => why::run(context, &arguments),
+        Command::Duplicates(arguments) => duplicates::run(context, &arguments),
     }
 }
 
