@@ -9,6 +9,8 @@ use socket2::{Domain, Socket, Type};
 
 use crate::clock::Clock;
 use crate::config::{Config, MAX_WORKERS, Origin};
+use crate::domain::Permissions;
+use crate::housekeeping::Housekeeping;
 use crate::http::{self, Services};
 use crate::keys::Keys;
 use crate::session::Sessions;
@@ -20,6 +22,7 @@ use crate::throttle::Throttle;
 #[derive(Debug)]
 pub struct Application {
     services: web::Data<Services>,
+    housekeeping: Housekeeping,
     listener: TcpListener,
     address: SocketAddr,
     workers: usize,
@@ -70,6 +73,7 @@ impl Application {
         apply_organisations(&mut database, &config, &clock).map_err(store_failed)?;
         let throttle = database.read(|tx| Throttle::rebuild(&config.throttle, &clock, tx)).map_err(store_failed)?;
 
+        let housekeeping = Housekeeping::new(&config, &clock);
         let store = Store::start(database, &path, u32::try_from(workers).unwrap_or(u32::MAX))?;
         let services = Services {
             keys: Keys::load(&store, config.rate_limit, &clock).map_err(store_failed)?,
@@ -85,6 +89,7 @@ impl Application {
         let address = listener.local_addr().map_err(failed)?;
         Ok(Self {
             services: web::Data::new(services),
+            housekeeping,
             listener,
             address,
             workers,
@@ -109,8 +114,11 @@ impl Application {
         let writing = actix_web::rt::spawn(async move {
             services.sign_in.unwritten.keep_writing(&services.store).await;
         });
+        let services = self.services.clone();
+        let housekeeping = actix_web::rt::spawn(async move { self.housekeeping.keep(&services.store).await });
         let served = http::serve(self.listener, self.services.clone(), self.workers, self.allowed_origins, stop)?.await;
         writing.abort();
+        housekeeping.abort();
         self.services.sign_in.unwritten.flush(&self.services.store).await;
         served
     }
@@ -138,10 +146,13 @@ fn apply_organisations(database: &mut Database, config: &Config, clock: &Clock) 
             let organisation = tx.upsert_organisation(configured.name.as_str(), now)?;
             for key in configured.api_keys.iter().map(crate::config::ConfiguredKey::get) {
                 present.push(key.digest());
-                if !tx.upsert_config_key(&NewKey { organisation, key, expires_at: None }, now)? {
+                if !tx.upsert_config_key(
+                    &NewKey { organisation, key, permissions: &Permissions::ALL, expires_at: None },
+                    now,
+                )? {
                     warn!(
-                        "the key {} of the configuration stays out of force: it was revoked, or made for another \
-                         organisation, on the command line",
+                        "the key {} of the configuration stays out of force: it was revoked, rotated, or made for \
+                         another organisation, on the command line",
                         key.label()
                     );
                 }

@@ -1,4 +1,4 @@
-//! The API keys in force, in memory, each with its quota.
+//! The API keys in force, in memory, each with its quota and its permissions.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +13,9 @@ use log::error;
 
 use crate::clock::Clock;
 use crate::config::RateLimitConfig;
-use crate::domain::{ApiKey, ApiKeyId, Digest, KeyKind, OrganisationId, Timestamp};
+use crate::domain::{
+    ApiKey, ApiKeyId, Digest, KeyKind, OrganisationId, Permission, Permissions, Timestamp, UnknownPermission,
+};
 use crate::store::{KeyRow, Store, StoreError};
 
 /// For how long the copy in memory may be older than the database: so long after a key was made or
@@ -48,8 +50,9 @@ pub struct Key {
     pub label: String,
     /// The organisation's name.
     pub organisation_name: String,
+    permissions: Result<Permissions, UnknownPermission>,
     expires_at: Option<Timestamp>,
-    quota: Option<KeyQuota>,
+    quota: Option<Arc<KeyQuota>>,
 }
 
 impl Keys {
@@ -110,21 +113,28 @@ impl Keys {
     fn replace(&self, rows: &[KeyRow]) {
         let known = self.by_digest.read().unwrap_or_else(PoisonError::into_inner).clone();
         let keys = rows.iter().map(|row| {
-            let unchanged = known.get(&row.digest).filter(|key| key.is(row));
-            (row.digest, unchanged.cloned().unwrap_or_else(|| self.admit(row)))
+            let known = known.get(&row.digest);
+            let unchanged = known.filter(|key| key.is(row)).cloned();
+            (row.digest, unchanged.unwrap_or_else(|| self.admit(row, known.map(Arc::as_ref))))
         });
         *self.by_digest.write().unwrap_or_else(PoisonError::into_inner) = keys.collect();
     }
 
-    fn admit(&self, row: &KeyRow) -> Arc<Key> {
+    /// A key that is new, or that has changed: then it goes on with the quota it has.
+    fn admit(&self, row: &KeyRow, known: Option<&Key>) -> Arc<Key> {
+        if let Err(error) = row.permissions {
+            error!(key = row.label(); "a key may do nothing, for the database says that it may do something that is {error}");
+        }
+        let new_quota = || self.limits.quota(row.kind).map(|quota| Arc::new(KeyQuota::new(quota, self.clock.clone())));
         Arc::new(Key {
             id: row.id,
             organisation: row.organisation,
             kind: row.kind,
             label: row.label(),
             organisation_name: row.organisation_name.clone(),
+            permissions: row.permissions.clone(),
             expires_at: row.expires_at,
-            quota: self.limits.quota(row.kind).map(|quota| KeyQuota::new(quota, self.clock.clone())),
+            quota: known.map_or_else(new_quota, |known| known.quota.clone()),
         })
     }
 }
@@ -133,12 +143,21 @@ impl Key {
     /// Takes one request off the quota; `None` when the key has none.
     #[must_use]
     pub fn take(&self) -> Option<QuotaState> {
-        self.quota.as_ref().map(KeyQuota::take)
+        self.quota.as_deref().map(KeyQuota::take)
+    }
+
+    /// Whether the key may do this.
+    #[must_use]
+    pub fn may(&self, permission: Permission) -> bool {
+        self.permissions.as_ref().is_ok_and(|permissions| permissions.allow(permission))
     }
 
     /// Whether nothing about the key has changed.
     fn is(&self, row: &KeyRow) -> bool {
-        self.id == row.id && self.organisation == row.organisation && self.expires_at == row.expires_at
+        self.id == row.id
+            && self.organisation == row.organisation
+            && self.permissions == row.permissions
+            && self.expires_at == row.expires_at
     }
 }
 

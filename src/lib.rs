@@ -14,8 +14,9 @@
 //! | [`throttle`] | how often sign-in may be attempted, in memory |
 //! | [`sign_in`] | the main use case, in the contract's order of checks; the sandbox of integrators |
 //! | [`session`] | the use cases of a session: whose is it, and ending it |
-//! | [`keys`] | the API keys in force, each with its quota |
+//! | [`keys`] | the API keys in force, each with its quota and its permissions |
 //! | [`attempt_log`] | attempts whose record does not wait for the disk |
+//! | [`housekeeping`] | the broom for old attempts and dead sessions; the watch on the WAL |
 //! | [`http`] | routes, request bodies and answers; one file for each endpoint |
 //! | [`application`] | the server as a whole: built, then run until told to stop |
 //! | [`cli`] | the command line; one file for each group of commands |
@@ -28,7 +29,8 @@
 //!
 //! 1. `http::access_log` gives the request an id, and in the end one line in the log.
 //! 2. `http::api_key` reads the body (`http::body`, at most 16 KiB and five seconds), because the key may
-//!    be in it, finds the key in memory ([`keys::Keys::find`]) and takes a request off its quota.
+//!    be in it, finds the key in memory ([`keys::Keys::find`]), takes a request off its quota, and asks
+//!    whether the key may do what the route is for (`http::routes` says what that is).
 //! 3. `http::sign_in` turns the fields into values that cannot be wrong, or into a list of all that is.
 //! 4. [`sign_in::SignIn::sign_in`] refuses an address that is not valid (E004) and asks the throttle
 //!    (E006), which costs memory and arithmetic only.
@@ -52,7 +54,9 @@ pub mod attempt_log;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod contacts;
 pub mod domain;
+pub mod housekeeping;
 pub mod http;
 pub mod keys;
 pub mod logging;

@@ -213,15 +213,14 @@ impl Candidate {
     /// A new customer, who may have to be authorized first.
     fn create(&self, tx: &Tx<'_>) -> Result<CustomerId, StoreError> {
         let new = NewCustomer {
-            organisation: self.attempt.organisation,
-            email: &self.email,
-            canonical: &self.canonical,
+            email: Some((&self.email, &self.canonical)),
             first_name: self.request.first_name.as_ref(),
             last_name: self.request.last_name.as_ref(),
             is_authorized: self.policy.new_customer_email == NewCustomerEmail::Authorized,
             referred_by: self.referrer(tx)?,
+            ..NewCustomer::of(self.attempt.organisation)
         };
-        tx.insert_customer(&new, self.now)
+        tx.insert_customer(&new, self.now)?.ok_or(StoreError::RowCount(0))
     }
 
     /// A broken referral must not stop a sign-in: one that names nobody is none.

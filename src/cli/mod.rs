@@ -5,9 +5,13 @@
 //! error. The exit code is 0, 1 when the command failed, 2 when it was used wrongly.
 
 mod attempts;
+mod backup;
 mod check;
+mod completions;
 mod customer;
+mod interrupt;
 mod key;
+mod man;
 mod output;
 mod serve;
 
@@ -45,18 +49,40 @@ pub struct Cli {
 enum Command {
     /// Answer requests until Ctrl-C or SIGTERM
     Serve,
-    /// Check the configuration and the database without serving; exit code 1 when something is wrong
+    /// Check the configuration, the database and the machine; exit code 1 when something is wrong
     Check,
-    /// Make, list and revoke API keys
+    /// Make, list, rotate and revoke API keys
     #[command(subcommand)]
     Key(key::Command),
-    /// Show, ban, authorize and sign out customers
+    /// Import, export, list, show, ban, authorize, sign out and erase customers
     #[command(subcommand)]
     Customer(customer::Command),
     /// List sign-in attempts, the newest first; follow them, or sum them up
     Attempts(attempts::Arguments),
+    /// Copy the database into a file, also while the server runs; an earlier backup there is replaced
+    Backup {
+        /// Where the copy goes
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Put a copy of a backup in the place of the database, which is kept beside it; stop the server first
+    Restore {
+        /// What `backup` made
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
     /// Print the OpenAPI description of the API, as `/openapi.json` serves it
     Openapi,
+    /// Print a script with which a shell completes commands and options
+    Completions {
+        /// Which shell
+        shell: completions::Shell,
+    },
+    /// Write the manual, a page for each command
+    Man {
+        /// Into which folder, such as /usr/local/share/man/man1
+        folder: PathBuf,
+    },
 }
 
 /// What every command works with.
@@ -81,15 +107,22 @@ impl Cli {
     }
 
     fn try_run(self) -> anyhow::Result<()> {
-        let config = Config::load(self.config.as_deref())?;
-        let context = Context { config, clock: Clock::system(), output: Output { json: self.json } };
+        let context = || {
+            let config = Config::load(self.config.as_deref())?;
+            anyhow::Ok(Context { config, clock: Clock::system(), output: Output { json: self.json } })
+        };
         match self.command.unwrap_or(Command::Serve) {
-            Command::Serve => serve::run(context),
-            Command::Check => check::run(&context),
-            Command::Key(command) => key::run(&context, command),
-            Command::Customer(command) => customer::run(&context, command),
-            Command::Attempts(arguments) => attempts::run(&context, &arguments),
+            Command::Serve => serve::run(context()?),
+            Command::Check => check::run(&context()?),
+            Command::Key(command) => key::run(&context()?, command),
+            Command::Customer(command) => customer::run(&context()?, command),
+            Command::Attempts(arguments) => attempts::run(&context()?, &arguments),
+            Command::Backup { file } => backup::back_up(&context()?, &file),
+            Command::Restore { file } => backup::restore(&context()?, &file),
             Command::Openapi => output::print_line(&http::document()?),
+            // A shell that starts stands in any folder, and a packager has no configuration.
+            Command::Completions { shell } => completions::run(shell),
+            Command::Man { folder } => man::run(&folder),
         }
     }
 }
@@ -97,6 +130,24 @@ impl Cli {
 impl Context {
     fn open_database(&self) -> anyhow::Result<Database> {
         Ok(Database::open_existing(&self.config.database.path)?)
+    }
+
+    /// Opens the database, also before the server has been started for the first time, with the organisations
+    /// of the configuration in it, and finds one of them.
+    fn open_organisation(&self, name: Option<&str>) -> anyhow::Result<(Database, OrganisationId)> {
+        let path = &self.config.database.path;
+        let configured = &self.config.organisations;
+        if !path.exists() && !configured.iter().any(|known| name.is_none_or(|name| name == known.name.as_str())) {
+            bail!("there is no such organisation: add an [[organisation]] to the configuration");
+        }
+        let mut database = if path.exists() { self.open_database()? } else { Database::open(path)? };
+        let organisation = database.write(|tx| {
+            for organisation in configured {
+                tx.upsert_organisation(organisation.name.as_str(), self.clock.now())?;
+            }
+            find_organisation(tx, name)
+        })?;
+        Ok((database, organisation))
     }
 }
 

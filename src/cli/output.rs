@@ -38,6 +38,12 @@ pub(super) fn print_line(text: &str) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
+/// Says something to people on standard error, in one line, beside a result that a program may read.
+pub(super) fn note(text: &str) {
+    // What was done stays done, whoever hears of it.
+    let _ = writeln!(io::stderr(), "{}", text.replace('\n', " "));
+}
+
 /// Prints an error on standard error, in one line.
 pub(super) fn print_error(error: &anyhow::Error) {
     let line = format!("{error:#}").replace('\n', " ");

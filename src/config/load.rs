@@ -52,7 +52,7 @@ impl Config {
     pub fn load(named: Option<&Path>) -> Result<Self, ConfigError> {
         let path = named.unwrap_or(Path::new("config.toml"));
         match std::fs::read_to_string(path) {
-            Ok(text) => Self::parse(&text, path),
+            Ok(text) => Ok(Self { file: Some(path.to_owned()), ..Self::parse(&text, path)? }),
             Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
             Err(cause) => Err(ConfigError::Unreadable { path: path.to_owned(), cause }),
         }
@@ -115,6 +115,12 @@ impl Config {
             let refill = quota.map_or(Duration::ZERO, |quota| quota.replenish_interval() * quota.burst_size().get());
             if refill > Period::LONGEST {
                 return Err(format!("{name}: the whole burst would need more than 36500d to come back"));
+            }
+            if name.starts_with("throttle") && refill > self.retention.login_attempts.get() {
+                return Err(format!(
+                    "retention.login_attempts is shorter than {name}.period: keep attempts for at least as long, for \
+                     the throttle is rebuilt from them at each start"
+                ));
             }
         }
         Ok(())
@@ -194,6 +200,9 @@ mod tests {
             ("[throttle.email]\nburst = -1", "config.toml:2: "),
             ("[[organisation]]\nname = \"a b\"", "config.toml:2: an organisation's name"),
             ("[[organisation]]\napi_keys = []", "config.toml:1: missing field `name`"),
+            ("[retention]\nlogin_attempts = 90", "config.toml:2: invalid type: integer"),
+            ("[retention]\nlogin_attempts = \"0d\"", "config.toml:2: a duration is longer than nothing"),
+            ("[retention]\nsessions = \"90d\"", "config.toml:2: unknown field `sessions`"),
             ("[log]\nformat = text", "config.toml:2: "),
             ("[server\n", "config.toml:1: "),
         ] {
@@ -232,6 +241,26 @@ mod tests {
         }
         let demo = include_str!("../../config.toml").replace("127.0.0.1:8080", "0.0.0.0:8080");
         assert!(error(&demo).contains("has a demo key, which everybody knows"), "{}", error(&demo));
+    }
+
+    #[test]
+    fn attempts_are_kept_for_as_long_as_the_throttle_counts_them() {
+        let with = |retention, email, ip| {
+            let text = format!("[retention]\nlogin_attempts = \"{retention}\"\n[throttle]\n{email}\n{ip}");
+            Config::parse(&text, Path::new("config.toml")).map(drop).map_err(|error| error.to_string())
+        };
+        let shorter_than = |key| {
+            Err(format!(
+                "config.toml: retention.login_attempts is shorter than {key}: keep attempts for at least as long, for \
+                 the throttle is rebuilt from them at each start"
+            ))
+        };
+        assert_eq!(with("10m", "", ""), Ok(()));
+        assert_eq!(with("10m", "email.burst = 7", "ip.burst = 17"), Ok(()));
+        assert_eq!(with("9m", "", ""), shorter_than("throttle.email.period"));
+        assert_eq!(with("9m", "email.burst = 0", ""), shorter_than("throttle.ip.period"));
+        assert_eq!(with("9m", "email.burst = 0", "ip.burst = 0"), Ok(()));
+        assert_eq!(with("90d", "email.period = \"91d\"", ""), shorter_than("throttle.email.period"));
     }
 
     proptest! {

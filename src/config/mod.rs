@@ -23,6 +23,9 @@ use crate::domain::{Canonicalization, KeyKind};
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// The file it was read from; `None`: there is none, and these are the defaults.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
     /// Where the service listens.
     pub server: ServerConfig,
     /// Where the data is.
@@ -40,6 +43,8 @@ pub struct Config {
     pub rate_limit: RateLimitConfig,
     /// Which addresses are the same mailbox.
     pub email: EmailConfig,
+    /// How long things are kept.
+    pub retention: RetentionConfig,
     /// How the log looks.
     pub log: LogConfig,
 }
@@ -244,6 +249,20 @@ impl RequestLimit {
 pub struct EmailConfig {
     /// Which addresses are the same mailbox.
     pub canonicalization: Canonicalization,
+}
+
+/// `[retention]`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetentionConfig {
+    /// Attempts of before that are deleted.
+    pub login_attempts: Period,
+}
+
+impl Default for RetentionConfig {
+    fn default() -> Self {
+        Self { login_attempts: Period::new(Duration::from_hours(90 * 24)) }
+    }
 }
 
 /// `[log]`

@@ -15,10 +15,21 @@ impl SessionId {
 
     fn generate(now: Timestamp) -> Self {
         let random = nanoid::rngs::default(3).into_iter().fold(0, |bits, byte| bits << 8 | i64::from(byte));
-        let random = random & ((1 << Self::RANDOM_BITS) - 1);
+        Self(Self::earliest_at(now).0 | random & ((1 << Self::RANDOM_BITS) - 1))
+    }
+
+    /// The smallest number that a session made at this moment can have.
+    #[must_use]
+    pub fn earliest_at(at: Timestamp) -> Self {
         // 63 bits hold the milliseconds until the year 2039 and 22 random ones; what is beyond
         // comes round again, still positive.
-        Self((now.as_millis() << Self::RANDOM_BITS | random) & i64::MAX)
+        Self((at.as_millis() << Self::RANDOM_BITS) & i64::MAX)
+    }
+
+    /// The number that the database has kept.
+    #[must_use]
+    pub const fn from_i64(number: i64) -> Self {
+        Self(number)
     }
 
     /// The number as the database keeps it.

@@ -4,6 +4,8 @@ use std::fmt;
 
 use unicode_normalization::UnicodeNormalization as _;
 
+use super::tidy::tidied;
+
 /// A name in Unicode NFC, single inner spaces, no control characters, its first letter upper-cased.
 /// 1 to 100 characters.
 #[derive(Clone, PartialEq, Eq)]
@@ -28,15 +30,9 @@ impl PersonName {
     /// # Errors
     /// When nothing or too much is left.
     pub fn parse(text: &str) -> Result<Self, PersonNameError> {
-        let words: Vec<String> = text
-            .split(char::is_whitespace)
-            .map(|word| word.chars().filter(|character| !is_invisible_control(*character)).collect::<String>())
-            .filter(|word| !word.is_empty())
-            .collect();
         // Composed before the first letter is raised, for only the composed letter has the right
         // upper case; and after, for some upper cases come decomposed.
-        let name: String = words.join(" ").nfc().collect();
-        let name: String = capitalised(&name).nfc().collect();
+        let name: String = capitalised(&tidied(text)).nfc().collect();
         match name.chars().count() {
             0 => Err(PersonNameError::Empty),
             length if length > Self::MAX_CHARACTERS => Err(PersonNameError::TooLong),
@@ -64,16 +60,6 @@ fn capitalised(name: &str) -> String {
         Some(first) => first.to_uppercase().chain(characters).collect(),
         None => String::new(),
     }
-}
-
-/// Control characters, and the invisible ones that turn the direction of the text around them (UAX 9), mark
-/// its byte order, or mark nothing at all. (Joiners stay: some scripts need them between letters.)
-fn is_invisible_control(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{e0000}'..='\u{e007f}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
-        )
 }
 
 #[cfg(test)]

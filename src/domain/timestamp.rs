@@ -1,7 +1,11 @@
 //! A moment in time, as the database keeps it.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::{Duration, SystemTime};
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// Milliseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,6 +22,12 @@ impl Timestamp {
     #[must_use]
     pub fn as_millis(self) -> i64 {
         self.0
+    }
+
+    /// The time that has passed since an earlier moment; none since a later one.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or_default())
     }
 
     /// Whole seconds since the Unix epoch, rounded up.
@@ -58,6 +68,22 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// The text is no moment of RFC 3339 from 1970 on.
+#[derive(Debug, thiserror::Error)]
+#[error("not a moment such as 2026-11-24T15:04:05Z or 2026-11-24T16:04:05+01:00")]
+pub struct TimestampError;
+
+/// Reads RFC 3339, of any offset. What is finer than a millisecond is cut off.
+impl FromStr for Timestamp {
+    type Err = TimestampError;
+
+    fn from_str(text: &str) -> Result<Self, TimestampError> {
+        let nanoseconds = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| TimestampError)?.unix_timestamp_nanos();
+        let milliseconds = u64::try_from(nanoseconds / 1_000_000).map_err(|_| TimestampError)?;
+        i64::try_from(milliseconds).map(Self).map_err(|_| TimestampError)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,10 +101,37 @@ mod tests {
         assert_eq!(Timestamp::from_millis(1_001).as_secs_rounded_up(), 2);
     }
 
+    #[test]
+    fn rfc_3339_is_read_at_any_offset() {
+        for text in ["2026-11-24T15:04:05.678Z", "2026-11-24T16:04:05.678999+01:00", "2026-11-24T15:04:05.678-00:00"] {
+            assert_eq!(text.parse::<Timestamp>().unwrap(), Timestamp::from_millis(1_795_532_645_678), "{text}");
+        }
+        for text in
+            ["", "2026-11-24", "2026-11-24T15:04:05", "24.11.2026", "1969-12-31T23:59:59Z", "2026-02-30T00:00:00Z"]
+        {
+            assert!(text.parse::<Timestamp>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn no_time_has_passed_since_a_later_moment() {
+        let [early, late] = [1_000, 61_000].map(Timestamp::from_millis);
+        assert_eq!((late.since(early), early.since(late)), (Duration::from_mins(1), Duration::ZERO));
+    }
+
     proptest! {
+        #[test]
+        fn what_is_written_is_read_back(milliseconds in 0..253_402_300_800_000_i64, text: String) {
+            let moment = Timestamp::from_millis(milliseconds);
+            prop_assert_eq!(moment.to_string().parse::<Timestamp>().unwrap(), moment);
+            let _ = text.parse::<Timestamp>();
+        }
+
         #[test]
         fn no_moment_panics(milliseconds: i64, duration: Duration) {
             let moment = Timestamp::from_millis(milliseconds);
+            let other = moment + duration;
+            let _ = (moment.since(other), other.since(moment));
             let _ = (moment.to_string(), moment + duration, moment - duration, moment.as_secs_rounded_up());
         }
     }

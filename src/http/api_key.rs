@@ -1,4 +1,4 @@
-//! The guard of every route: which API key was sent, whether it is in force, and its quota.
+//! The guard of every route: which API key was sent, whether it is in force, its quota, and what it may do.
 
 use std::future::{Ready, ready};
 use std::ops::Deref;
@@ -14,10 +14,10 @@ use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, HttpResponse,
 use super::fields::{Fields, Value};
 use super::reply::ApiError;
 use super::{Services, body};
-use crate::domain::ApiKey;
+use crate::domain::{ApiKey, Permission};
 use crate::keys::{Key, QuotaState};
 
-/// Who calls: the key, which is in force and within its quota.
+/// Who calls: the key, which is in force, within its quota, and may do what it calls for.
 #[derive(Clone, Debug)]
 pub(super) struct Caller(Arc<Key>);
 
@@ -32,9 +32,10 @@ impl Deref for Caller {
 /// The fields of the body, or what is wrong with it. Read by the guard, for the key may be among them.
 pub(super) struct Body(pub(super) Fields);
 
-/// Lets a request through with a key that is in force and has quota left, and tells the quota with
-/// the answer.
+/// Lets a request through with a key that is in force, has quota left and may do what the route `needs`, and
+/// tells the quota with the answer.
 pub(super) async fn authenticate(
+    needs: Option<Permission>,
     services: web::Data<Services>,
     mut request: ServiceRequest,
     next: Next<BoxBody>,
@@ -44,7 +45,7 @@ pub(super) async fn authenticate(
         _ => Ok(Fields::default()),
     };
     let is_unread = body.as_ref().is_err_and(ApiError::leaves_body_unread);
-    let mut response = answer(&services, request, body, next).await?;
+    let mut response = answer(&services, needs, request, body, next).await?;
     if is_unread {
         // Else the rest would be waited for, for as long as it takes to come.
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
@@ -54,6 +55,7 @@ pub(super) async fn authenticate(
 
 async fn answer(
     services: &Services,
+    needs: Option<Permission>,
     request: ServiceRequest,
     body: Result<Fields, ApiError>,
     next: Next<BoxBody>,
@@ -69,10 +71,14 @@ async fn answer(
         Err(error) => return Ok(request.into_response(HttpResponse::from_error(ApiError::from(error)))),
     };
     let quota = key.take();
+    let refusal = match quota.and_then(|quota| quota.retry_after) {
+        Some(retry_after) => Some(ApiError::RateLimitExceeded { retry_after }),
+        None => needs.filter(|needed| !key.may(*needed)).map(|lacking| ApiError::PermissionDenied { lacking }),
+    };
     request.extensions_mut().insert(Caller(key));
     request.extensions_mut().insert(body);
-    let mut response = match quota.and_then(|quota| quota.retry_after) {
-        Some(retry_after) => request.into_response(ApiError::RateLimitExceeded { retry_after }.error_response()),
+    let mut response = match refusal {
+        Some(error) => request.into_response(error.error_response()),
         None => next.call(request).await?,
     };
     if let Some(quota) = quota {

@@ -29,7 +29,7 @@ pub(super) struct Document(pub(super) web::Bytes);
     responses((status = 200, body = Object, content_type = "application/json", description = "This description"))
 )]
 #[expect(clippy::needless_pass_by_value, reason = "a handler is given what it asks for")]
-pub(super) fn description(request: HttpRequest) -> Ready<HttpResponse> {
+pub(super) fn handle(request: HttpRequest) -> Ready<HttpResponse> {
     let document = request.app_data::<Document>().map(|document| document.0.clone()).unwrap_or_default();
     ready(HttpResponse::Ok().content_type("application/json").body(document))
 }

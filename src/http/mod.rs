@@ -1,7 +1,7 @@
 //! The HTTP side: what a request looks like and how it is answered. One file for each endpoint.
 //!
 //! A request passes [`access_log`] (request id, one log line), the list in [`routes`], and
-//! [`api_key`] (key and quota); then its endpoint decodes, calls one use case, and encodes.
+//! [`api_key`] (key, quota, permission); then its endpoint decodes, calls one use case, and encodes.
 
 mod access_log;
 mod account_info;

@@ -15,6 +15,7 @@ use utoipa::{OpenApi, PartialSchema as _};
 use super::fields::problem;
 use super::reply::{ApiError, Problem, RateLimitDetails};
 use super::schema::{Always, one_of};
+use crate::domain::Permission;
 use crate::store::StoreError;
 
 /// What the description says of the service as a whole.
@@ -26,7 +27,8 @@ use crate::store::StoreError;
             session, or one of seven documented error codes.\n\n\
             Every request but those for this description needs an **API key**: as the query parameter `apiKey`, as the \
             field `apiKey` of the request body, or as `Authorization: Bearer`. The first of them that is there counts, \
-            in this order. (OpenAPI has no security scheme for the second.)\n\n\
+            in this order. (OpenAPI has no security scheme for the second.) A key may be limited to some of the \
+            operations: each says with its 403 what it needs.\n\n\
             With a `DEV_` key, and only with one, the addresses `e001@magic.test` to `e007@magic.test` answer with that \
             code, and `ok@magic.test` with a session of a sandbox customer. Nothing of it counts anywhere.",
         license(name = "MIT", identifier = "MIT")
@@ -55,14 +57,15 @@ pub(super) fn base() -> utoipa::openapi::OpenApi {
 }
 
 /// Adds to an operation with a key what all of them have in common: the key, the answers to a request that
-/// does not reach its use case, and the headers.
-pub(super) fn complete(operation: &mut Operation) {
+/// does not reach its use case (also for a key without the permission that it `needs`), and the headers.
+pub(super) fn complete(operation: &mut Operation, needs: Option<Permission>) {
     operation.security = Some(vec![key_in(QUERY_KEY), key_in(BEARER_KEY)]);
     let mut errors = vec![
         ApiError::UnknownKey,
         ApiError::RateLimitExceeded { retry_after: Duration::from_secs(36) },
         ApiError::Internal(StoreError::Stopped),
     ];
+    errors.extend(needs.map(|lacking| ApiError::PermissionDenied { lacking }));
     if operation.request_body.is_some() {
         errors.extend([
             ApiError::BodyBroken,

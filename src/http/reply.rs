@@ -11,7 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::schema::Always;
-
+use crate::domain::Permission;
 use crate::store::StoreError;
 
 /// The code of an answer, for the log: it travels with the response.
@@ -61,6 +61,11 @@ pub(super) struct Problem {
 pub(super) enum ApiError {
     /// No key, or none in force: one answer for all.
     UnknownKey,
+    /// The key may not do this.
+    PermissionDenied {
+        /// What it would need.
+        lacking: Permission,
+    },
     /// No such path.
     RouteDoesNotExist {
         /// The path that may have been meant.
@@ -102,6 +107,7 @@ impl ApiError {
     pub(super) fn code(&self) -> &'static str {
         match self {
             Self::UnknownKey => "PUBLIC_API_KEY_DOES_NOT_EXIST",
+            Self::PermissionDenied { .. } => "PERMISSION_DENIED",
             Self::RouteDoesNotExist { .. } => "ROUTE_DOES_NOT_EXIST",
             Self::MethodNotAllowed { .. } => "METHOD_NOT_ALLOWED",
             Self::BodyTimedOut => "REQUEST_TIMEOUT",
@@ -118,6 +124,10 @@ impl ApiError {
     /// What people are told: safe and helpful.
     pub(super) fn message(&self) -> Cow<'static, str> {
         let fixed = match self {
+            Self::PermissionDenied { lacking } => {
+                let message = "The API key does not have the permission";
+                return format!("{message} {lacking}. Use one that has it: the operator makes them.").into();
+            }
             Self::RouteDoesNotExist { nearest: Some(nearest) } => {
                 return format!("There is no such route. Did you mean {nearest}?").into();
             }
@@ -187,6 +197,7 @@ impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::UnknownKey => StatusCode::UNAUTHORIZED,
+            Self::PermissionDenied { .. } => StatusCode::FORBIDDEN,
             Self::RouteDoesNotExist { .. } => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimedOut => StatusCode::REQUEST_TIMEOUT,

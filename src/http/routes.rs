@@ -1,4 +1,4 @@
-//! The list of routes: each path once, with its method, its handler and its description.
+//! The list of routes: each path once, with its method, its guard, its handler and its description.
 
 use std::future::{Ready, ready};
 
@@ -11,30 +11,26 @@ use utoipa_actix_web::OpenApiFactory;
 
 use super::reply::ApiError;
 use super::{account_info, api_key, docs, logout, openapi, ping, sign_in};
+use crate::domain::Permission::{self, AccountInfo, Logout, SignIn};
+
+/// A line of the list: the endpoint is the module whose `handle` answers.
+macro_rules! route {
+    ($path:literal, $operation_id:literal, $methods:ident, $guard:expr, $endpoint:ident) => {
+        route($path, $operation_id, $methods, $guard, $endpoint::handle, $endpoint::__path_handle)
+    };
+}
 
 /// Every described route. (The page that shows the description is [`super::docs::page`].)
 fn list() -> Vec<Route> {
     vec![
-        route("/api/v1/customer/magic-auth", "magicAuth", POST, sign_in::handle, sign_in::__path_handle),
-        route("/contact/v1/magic-auth", "contactMagicAuth", POST, sign_in::handle, sign_in::__path_handle),
-        route(
-            "/api/v1/customer/get-account-info",
-            "getAccountInfo",
-            GET,
-            account_info::handle,
-            account_info::__path_handle,
-        ),
-        route(
-            "/contact/v1/get-account-info",
-            "contactGetAccountInfo",
-            GET,
-            account_info::handle,
-            account_info::__path_handle,
-        ),
-        route("/api/v1/customer/logout", "logout", POST, logout::handle, logout::__path_handle),
-        route("/api/v1/ping", "ping", GET, ping::handle, ping::__path_handle),
-        route("/ping/v1", "pingShort", GET, ping::handle, ping::__path_handle),
-        open_route("/openapi.json", "openApi", docs::description, docs::__path_description),
+        route!("/api/v1/customer/magic-auth", "magicAuth", POST, KeyThatMay(SignIn), sign_in),
+        route!("/contact/v1/magic-auth", "contactMagicAuth", POST, KeyThatMay(SignIn), sign_in),
+        route!("/api/v1/customer/get-account-info", "getAccountInfo", GET, KeyThatMay(AccountInfo), account_info),
+        route!("/contact/v1/get-account-info", "contactGetAccountInfo", GET, KeyThatMay(AccountInfo), account_info),
+        route!("/api/v1/customer/logout", "logout", POST, KeyThatMay(Logout), logout),
+        route!("/api/v1/ping", "ping", GET, AnyKey, ping),
+        route!("/ping/v1", "pingShort", GET, AnyKey, ping),
+        route!("/openapi.json", "openApi", GET, Open, docs),
     ]
 }
 
@@ -56,7 +52,7 @@ pub(super) fn describe(description: &mut OpenApi) {
 struct Route {
     path: &'static str,
     operation_id: &'static str,
-    needs_key: bool,
+    guard: Guard,
     resource: Resource,
     description: Box<dyn OpenApiFactory>,
 }
@@ -67,8 +63,10 @@ impl Route {
         for mut item in self.description.paths().paths.into_values() {
             for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
                 operation.operation_id = Some(self.operation_id.to_owned());
-                if self.needs_key {
-                    openapi::complete(operation);
+                match self.guard {
+                    Open => {}
+                    AnyKey => openapi::complete(operation, None),
+                    KeyThatMay(permission) => openapi::complete(operation, Some(permission)),
                 }
             }
             description.paths.paths.insert(self.path.to_owned(), item);
@@ -104,11 +102,24 @@ impl Methods {
     }
 }
 
-/// A route that needs a key.
+/// Whom a route answers.
+#[derive(Clone, Copy)]
+enum Guard {
+    /// Everybody.
+    Open,
+    /// Who has a key in force.
+    AnyKey,
+    /// Who has a key with this permission.
+    KeyThatMay(Permission),
+}
+
+use Guard::{AnyKey, KeyThatMay, Open};
+
 fn route<F, Args, D>(
     path: &'static str,
     operation_id: &'static str,
     methods: Methods,
+    guard: Guard,
     handler: F,
     description: D,
 ) -> Route
@@ -118,26 +129,16 @@ where
     F::Output: Responder + 'static,
     D: OpenApiFactory + 'static,
 {
-    let guarded = web::to(handler).wrap(from_fn(api_key::authenticate));
-    let resource = resource(path, methods, guarded);
-    Route { path, operation_id, needs_key: true, resource, description: Box::new(description) }
+    let handler = match guard {
+        Open => web::to(handler),
+        AnyKey => guarded(web::to(handler), None),
+        KeyThatMay(permission) => guarded(web::to(handler), Some(permission)),
+    };
+    Route { path, operation_id, guard, resource: resource(path, methods, handler), description: Box::new(description) }
 }
 
-/// A route that is read without a key.
-fn open_route<F, Args, D>(path: &'static str, operation_id: &'static str, handler: F, description: D) -> Route
-where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-    D: OpenApiFactory + 'static,
-{
-    Route {
-        path,
-        operation_id,
-        needs_key: false,
-        resource: resource(path, GET, web::to(handler)),
-        description: Box::new(description),
-    }
+fn guarded(route: actix_web::Route, needs: Option<Permission>) -> actix_web::Route {
+    route.wrap(from_fn(move |services, request, next| api_key::authenticate(needs, services, request, next)))
 }
 
 fn resource(path: &str, methods: Methods, route: actix_web::Route) -> Resource {

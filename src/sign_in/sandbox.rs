@@ -7,9 +7,9 @@
 use std::time::Duration;
 
 use super::Answer;
-use crate::domain::{CanonicalEmail, EmailAddress, Refusal, Timestamp};
+use crate::domain::{CanonicalEmail, CustomerId, EmailAddress, OrganisationId, Refusal, Timestamp};
 use crate::keys::Key;
-use crate::store::{NewCustomer, NewSession, Store, StoreError};
+use crate::store::{NewCustomer, NewSession, Store, StoreError, Tx};
 
 /// What `e006@magic.test` is told.
 const RETRY_AFTER: Duration = Duration::from_mins(1);
@@ -49,22 +49,7 @@ impl Scene {
                 let organisation = key.organisation;
                 store
                     .write(move |tx| {
-                        let canonical = CanonicalEmail::sandbox(&email);
-                        let customer = match tx.find_customer(organisation, &canonical, now)? {
-                            Some(customer) => customer.id,
-                            None => tx.insert_customer(
-                                &NewCustomer {
-                                    organisation,
-                                    email: &email,
-                                    canonical: &canonical,
-                                    first_name: None,
-                                    last_name: None,
-                                    is_authorized: true,
-                                    referred_by: None,
-                                },
-                                now,
-                            )?,
-                        };
+                        let customer = find_or_create(tx, organisation, &email, now)?;
                         let session = NewSession { customer, ip: None, expires_at: session_ends_at };
                         tx.insert_session(&session, now).map(Answer::SignedIn)
                     })
@@ -72,6 +57,20 @@ impl Scene {
             }
         }
     }
+}
+
+fn find_or_create(
+    tx: &Tx<'_>,
+    organisation: OrganisationId,
+    email: &EmailAddress,
+    now: Timestamp,
+) -> Result<CustomerId, StoreError> {
+    let canonical = CanonicalEmail::sandbox(email);
+    if let Some(customer) = tx.find_customer(organisation, &canonical, now)? {
+        return Ok(customer.id);
+    }
+    let new = NewCustomer { email: Some((email, &canonical)), is_authorized: true, ..NewCustomer::of(organisation) };
+    tx.insert_customer(&new, now)?.ok_or(StoreError::RowCount(0))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::{StoreError, Tx};
-use crate::domain::{ApiKey, ApiKeyId, Digest, KeyKind, OrganisationId, Timestamp};
+use crate::domain::{ApiKey, ApiKeyId, Digest, KeyKind, OrganisationId, Permissions, Timestamp, UnknownPermission};
 
 /// Who has the say about a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub struct NewKey<'k> {
     pub organisation: OrganisationId,
     /// The key, of which only the digest and a hint are kept.
     pub key: &'k ApiKey,
+    /// What it may do.
+    pub permissions: &'k Permissions,
     /// When it stops being valid; `None`: never.
     pub expires_at: Option<Timestamp>,
 }
@@ -53,6 +55,9 @@ pub struct KeyRow {
     pub hint: String,
     /// Who has the say about it.
     pub source: KeySource,
+    /// What it may do: nothing, when a newer program wrote what this one does not know. (An error of this one
+    /// row, so that the others can be read.)
+    pub permissions: Result<Permissions, UnknownPermission>,
     /// When it was made or first read from the configuration.
     pub created_at: Timestamp,
     /// When it stops being valid.
@@ -70,6 +75,18 @@ pub enum KeyState {
     Expired,
     /// It was revoked.
     Revoked,
+}
+
+impl KeyState {
+    /// The name in tables.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        }
+    }
 }
 
 impl KeyRow {
@@ -91,7 +108,7 @@ impl KeyRow {
 }
 
 const SELECT: &str = "SELECT k.id, k.organisation_id, o.name, k.digest, k.prefix, k.hint, k.source,
-        k.created_at, k.expires_at, k.revoked_at
+        k.created_at, k.expires_at, k.revoked_at, k.permissions
     FROM api_keys AS k JOIN organisations AS o ON o.id = k.organisation_id";
 
 impl Tx<'_> {
@@ -122,8 +139,9 @@ impl Tx<'_> {
     }
 
     fn insert_key_of(&self, source: KeySource, new: &NewKey<'_>, now: Timestamp) -> Result<(), StoreError> {
-        let sql = "INSERT INTO api_keys (organisation_id, digest, prefix, hint, source, created_at, expires_at)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let sql = "INSERT INTO api_keys
+                (organisation_id, digest, prefix, hint, source, created_at, expires_at, permissions)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
         self.prepare(sql)?.execute(params![
             new.organisation.0,
             new.key.digest().as_bytes(),
@@ -132,6 +150,7 @@ impl Tx<'_> {
             source.as_str(),
             now.as_millis(),
             new.expires_at.map(Timestamp::as_millis),
+            new.permissions.to_list(),
         ])?;
         Ok(())
     }
@@ -159,8 +178,28 @@ impl Tx<'_> {
     /// # Errors
     /// When the database fails or has no such key.
     pub fn revoke_key(&self, id: ApiKeyId, now: Timestamp) -> Result<(), StoreError> {
-        let sql = "UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?2), source = 'cli' WHERE id = ?1";
-        match self.prepare(sql)?.execute(params![id.0, now.as_millis()])? {
+        self.update_key(
+            id,
+            "UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?2), source = 'cli' WHERE id = ?1",
+            now,
+        )
+    }
+
+    /// Lets a key expire at this moment, unless it does so earlier. From now on the command line has the say
+    /// about it, as about one that was revoked.
+    ///
+    /// # Errors
+    /// When the database fails or has no such key.
+    pub fn expire_key(&self, id: ApiKeyId, at: Timestamp) -> Result<(), StoreError> {
+        self.update_key(
+            id,
+            "UPDATE api_keys SET expires_at = min(coalesce(expires_at, ?2), ?2), source = 'cli' WHERE id = ?1",
+            at,
+        )
+    }
+
+    fn update_key(&self, id: ApiKeyId, sql: &str, at: Timestamp) -> Result<(), StoreError> {
+        match self.prepare(sql)?.execute(params![id.0, at.as_millis()])? {
             1 => Ok(()),
             changed => Err(StoreError::RowCount(changed)),
         }
@@ -191,6 +230,7 @@ impl Tx<'_> {
 }
 
 fn read_key(row: &Row<'_>) -> Result<KeyRow, StoreError> {
+    let permissions = row.get::<_, Option<String>>(10)?;
     let kind = row.get_ref(4)?.as_str().ok().and_then(KeyKind::from_prefix);
     let source = match row.get_ref(6)?.as_str() {
         Ok("config") => KeySource::Config,
@@ -205,6 +245,7 @@ fn read_key(row: &Row<'_>) -> Result<KeyRow, StoreError> {
         kind: kind.ok_or(StoreError::InvalidValue("prefix of a key"))?,
         hint: row.get(5)?,
         source,
+        permissions: permissions.map_or(Ok(Permissions::ALL), |list| Permissions::parse_list(&list)),
         created_at: Timestamp::from_millis(row.get(7)?),
         expires_at: row.get::<_, Option<i64>>(8)?.map(Timestamp::from_millis),
         revoked_at: row.get::<_, Option<i64>>(9)?.map(Timestamp::from_millis),

@@ -2,17 +2,24 @@
 
 use rusqlite::params;
 
-/// In SQL, whether a ban of the customer `c` is in force at the moment `?1`: [`BanRow::is_active`].
+/// In SQL, whether the ban `b` is in force at the moment `?1`: [`BanRow::is_active`].
+macro_rules! is_active_ban {
+    () => {
+        "b.lifted_at IS NULL AND (b.expires_at IS NULL OR b.expires_at > ?1)"
+    };
+}
+pub(super) use is_active_ban;
+
+/// In SQL, whether a ban of the customer `c` is in force at the moment `?1`.
 macro_rules! is_banned {
     () => {
-        "EXISTS (SELECT 1 FROM bans AS b
-            WHERE b.customer_id = c.id AND b.lifted_at IS NULL AND (b.expires_at IS NULL OR b.expires_at > ?1))"
+        concat!("EXISTS (SELECT 1 FROM bans AS b WHERE b.customer_id = c.id AND ", is_active_ban!(), ")")
     };
 }
 pub(super) use is_banned;
 
 use super::{StoreError, Tx};
-use crate::domain::{CustomerId, Timestamp};
+use crate::domain::{BanReason, CustomerId, Timestamp};
 
 /// A ban, past or in force.
 #[derive(Clone, Debug)]
@@ -43,12 +50,12 @@ impl Tx<'_> {
     pub fn insert_ban(
         &self,
         customer: CustomerId,
-        reason: &str,
+        reason: &BanReason,
         expires_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.prepare("INSERT INTO bans (customer_id, reason, created_at, expires_at) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![customer.0, reason, now.as_millis(), expires_at.map(Timestamp::as_millis)])?;
+            .execute(params![customer.0, reason.as_str(), now.as_millis(), expires_at.map(Timestamp::as_millis)])?;
         Ok(())
     }
 

@@ -6,12 +6,23 @@ use std::time::Duration;
 
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::config::DbConfig;
-use rusqlite::{CachedStatement, Connection, OpenFlags};
+use rusqlite::{CachedStatement, Connection, OpenFlags, ffi};
 
 use super::{OpenError, schema};
 
-/// How long a command waits for the lock that a busy server takes again and again.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a command waits for the lock that a busy server takes again and again: seconds.
+const PATIENCE: i32 = 10;
+
+/// Waits for a lock, `SECONDS` at most, and asks for it every millisecond. SQLite's own time-out asks ten times
+/// a second in the end: between a busy server and an import, one of both would hardly ever get it.
+pub(super) fn wait_for_lock<const SECONDS: i32>(tries: i32) -> bool {
+    std::thread::sleep(Duration::from_millis(1));
+    tries < SECONDS * 1_000
+}
+
+/// What is left of a WAL that had grown beyond it: 64 MiB. In the ordinary course of things it is begun anew at
+/// a quarter of that, and a batch more.
+pub const WAL_LIMIT: u32 = 64 << 20;
 
 /// The operations on the tables, within an open transaction or, for a single read, without one.
 #[derive(Debug)]
@@ -42,13 +53,35 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     let unusable = |cause| OpenError::Unusable { path: path.to_owned(), cause };
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     make_private(path);
-    let connection = Connection::open_with_flags(absolute(path), flags).map_err(unusable)?;
-    set_up(&connection).map_err(unusable)?;
+    let connection = open(path, flags).map_err(unusable)?;
     schema::recognise(&connection).map_err(|error| OpenError::at(path, error))?;
     match set_up_writing(&connection).map_err(unusable)?.as_str() {
         "wal" => Ok(connection),
         mode => Err(OpenError::NoWal { path: path.to_owned(), mode: mode.to_owned() }),
     }
+}
+
+/// Opens a connection that reads and writes a file that is there, of the current schema or an earlier one.
+pub(super) fn open_existing(path: &Path) -> Result<Connection, OpenError> {
+    if path.exists() { open_writer(path) } else { Err(OpenError::Missing { path: path.to_owned() }) }
+}
+
+/// Opens a file that is there, and leaves it as it is: its journal mode too.
+pub(super) fn open_unchanged(path: &Path) -> rusqlite::Result<Connection> {
+    open(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+}
+
+/// Opens a file that is there and may be damaged: closing it leaves its WAL as it is, too.
+pub(super) fn open_untouched(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = open_unchanged(path)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    Ok(connection)
+}
+
+fn open(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(absolute(path), flags)?;
+    set_up(&connection)?;
+    Ok(connection)
 }
 
 const READER_FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
@@ -90,7 +123,7 @@ fn absolute(path: &Path) -> PathBuf {
 }
 
 fn set_up(connection: &Connection) -> rusqlite::Result<()> {
-    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.busy_handler(Some(wait_for_lock::<PATIENCE>))?;
     // All statements of the service stay compiled.
     connection.set_prepared_statement_cache_capacity(64);
     // A damaged or prepared file cannot make SQLite run or write what it should not.
@@ -114,14 +147,43 @@ fn set_up_writing(connection: &Connection) -> rusqlite::Result<String> {
     // changed is then moved once.
     connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
     // After a burst, the WAL shrinks again.
-    connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    connection.pragma_update(None, "journal_size_limit", WAL_LIMIT)?;
     // Readers and the writer do not wait for each other.
     connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
+}
+
+/// Brings the WAL into the database and removes it. Unless nobody else has the database open, SQLite is busy.
+pub(super) fn leave_wal(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "journal_mode", "delete")?;
+    refuse_wal(connection)
+}
+
+/// Leaves the WAL, and keeps all others from reading and writing as long as the connection lives.
+pub(super) fn lock_out_others(connection: &Connection) -> rusqlite::Result<()> {
+    leave_wal(connection)?;
+    connection.execute_batch("BEGIN EXCLUSIVE")?;
+    // Whoever came in between has brought back the WAL, in which readers are not locked out.
+    refuse_wal(connection)
+}
+
+fn refuse_wal(connection: &Connection) -> rusqlite::Result<()> {
+    let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    match mode.as_str() {
+        "delete" => Ok(()),
+        _ => Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_BUSY), None)),
+    }
 }
 
 fn set_up_reading(connection: &Connection) -> rusqlite::Result<()> {
     set_up(connection)?;
     connection.pragma_update(None, "query_only", true)
+}
+
+/// Moves all of the WAL into the database and cuts it down to nothing. Says whether that was possible: a reader, or
+/// another writer, can be in the way.
+pub(super) fn empty_wal(connection: &Connection) -> rusqlite::Result<bool> {
+    let is_blocked: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    Ok(!is_blocked)
 }
 
 pub(super) fn find_damage(connection: &Connection) -> rusqlite::Result<Vec<String>> {

@@ -3,34 +3,44 @@
 //! [`Database`] is an open file, of which the command line makes one for a moment. [`Store`] is what
 //! the server has: one writer thread that commits many jobs at once, and a pool of readers that
 //! never wait for it. Both hand out a [`Tx`], whose methods are the operations on the tables, one
-//! file for each table; nobody outside ever sees a connection.
+//! file for each table; nobody outside ever sees a connection. [`back_up`] and [`restore()`] copy whole files.
 
 mod api_keys;
 mod attempts;
+mod backup;
 mod bans;
 mod connection;
+mod copy;
 mod customers;
 mod error;
+mod job;
 mod lock;
+mod open_file;
 mod organisations;
+mod residue;
+mod restore;
 mod schema;
 mod sessions;
 mod writer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use r2d2_sqlite::SqliteConnectionManager;
 
 pub use api_keys::{KeyRow, KeySource, KeyState, NewKey};
-pub use attempts::{
-    Attempt, AttemptFilter, AttemptPosition, AttemptRow, IpTotal, MailboxTotal, OutcomeTotal, ThrottledAttempt,
-};
+pub use attempts::{Attempt, AttemptFilter, AttemptRow, IpTotal, MailboxTotal, OutcomeTotal, ThrottledAttempt};
+pub use backup::back_up;
 pub use bans::BanRow;
-pub use connection::Tx;
-pub use customers::{Account, Customer, CustomerRow, NewCustomer};
-pub use error::{OpenError, StoreError};
+pub use connection::{Tx, WAL_LIMIT};
+pub use copy::{Contents, refuse_files_of};
+pub use customers::{
+    Account, Customer, CustomerFilter, CustomerOrder, CustomerRow, NewCustomer, PendingReferral, Traces,
+};
+pub use error::{CopyError, OpenError, StoreError};
 pub use lock::ServerLock;
 pub use organisations::OrganisationRow;
+pub use residue::Residue;
+pub use restore::{Restored, restore};
 pub use sessions::{NewSession, Session};
 pub use writer::BatchError;
 
@@ -43,6 +53,9 @@ pub struct Database {
 }
 
 impl Database {
+    /// The version of the current schema.
+    pub const VERSION: i64 = schema::VERSION;
+
     /// Opens the file, makes it when it is not there, and upgrades it to the current schema.
     ///
     /// # Errors
@@ -58,10 +71,7 @@ impl Database {
     /// # Errors
     /// When there is no such file, or it is not of the current schema.
     pub fn open_existing(path: &Path) -> Result<Self, OpenError> {
-        if !path.exists() {
-            return Err(OpenError::Missing { path: path.to_owned() });
-        }
-        let connection = connection::open_writer(path)?;
+        let connection = connection::open_existing(path)?;
         schema::check(&connection).map_err(|error| OpenError::at(path, error))?;
         Ok(Self { connection })
     }
@@ -89,6 +99,30 @@ impl Database {
         work(&Tx::new(&transaction))
     }
 
+    /// A number that changes when somebody else has written.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn data_version(&self) -> Result<i64, StoreError> {
+        Ok(self.connection.pragma_query_value(None, "data_version", |row| row.get(0))?)
+    }
+
+    /// Empties the WAL, so that what was overwritten in the database stands nowhere any more.
+    ///
+    /// # Errors
+    /// [`StoreError::Blocked`] while somebody reads an older state of the database.
+    pub fn empty_wal(&self) -> Result<(), StoreError> {
+        if connection::empty_wal(&self.connection)? { Ok(()) } else { Err(StoreError::Blocked) }
+    }
+
+    /// Rewrites the whole file, so that nothing is in it but what its tables hold.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn rewrite(&self) -> Result<(), StoreError> {
+        Ok(self.connection.execute_batch("VACUUM")?)
+    }
+
     /// What is wrong with the file: damaged pages, rows that refer to nothing. Reads all of it.
     ///
     /// # Errors
@@ -105,6 +139,7 @@ pub struct Store {
     // a reader cannot.
     readers: r2d2::Pool<SqliteConnectionManager>,
     writer: Writer,
+    path: PathBuf,
 }
 
 impl Store {
@@ -116,7 +151,7 @@ impl Store {
     pub fn start(database: Database, path: &Path, readers: u32) -> Result<Self, OpenError> {
         let readers = connection::open_reader_pool(path, readers)?;
         let writer = Writer::start(database.connection, path)?;
-        Ok(Self { readers, writer })
+        Ok(Self { readers, writer, path: path.to_owned() })
     }
 
     /// Runs `work` in a transaction on the writer's thread and answers once it is on the disk. What
@@ -144,5 +179,20 @@ impl Store {
     /// What `work` says, or that the database cannot be read.
     pub fn read<T>(&self, work: impl FnOnce(&Tx<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
         work(&Tx::new(&*self.readers.get()?))
+    }
+
+    /// How many bytes the WAL has on the disk.
+    #[must_use]
+    pub fn wal_size(&self) -> u64 {
+        open_file::wal_size(&self.path)
+    }
+
+    /// Has the writer move all of the WAL into the database and cut it down to nothing. Says whether that was
+    /// possible: who reads for more than milliseconds is in the way.
+    ///
+    /// # Errors
+    /// [`StoreError::Overloaded`] at once when too many jobs wait; else what the database says.
+    pub async fn empty_wal(&self) -> Result<bool, StoreError> {
+        self.writer.empty_wal()?.await.map_err(|_| StoreError::Stopped)?
     }
 }

@@ -39,13 +39,14 @@ pub(super) fn upgrade(connection: &mut Connection) -> Result<(), SchemaError> {
     upgrade_with(connection, SCHEMA, UPGRADES)
 }
 
-/// Refuses a file that is somebody else's or newer, before anything about it is changed.
-pub(super) fn recognise(connection: &Connection) -> Result<(), SchemaError> {
+/// Refuses a file that is somebody else's or newer, before anything about it is changed. Gives its version,
+/// which is 0 for an empty file.
+pub(super) fn recognise(connection: &Connection) -> Result<i64, SchemaError> {
     match version(connection)? {
-        0 if is_empty(connection)? => Ok(()),
-        0 => Err(SchemaError::Foreign),
-        known if known <= VERSION => Ok(()),
-        newer => Err(SchemaError::Newer(newer)),
+        0 if is_empty(connection)? => Ok(0),
+        newer if newer > VERSION => Err(SchemaError::Newer(newer)),
+        known if known > 0 && has_our_tables(connection)? => Ok(known),
+        _ => Err(SchemaError::Foreign),
     }
 }
 
@@ -96,6 +97,13 @@ fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)", [], |row| row.get(0))
 }
 
+/// Whether the tables are there that every version has. Other programs count versions too.
+fn has_our_tables(connection: &Connection) -> rusqlite::Result<bool> {
+    let sql = "SELECT count(*) = 6 FROM sqlite_schema WHERE type = 'table'
+        AND name IN ('organisations', 'api_keys', 'customers', 'bans', 'sessions', 'login_attempts')";
+    connection.query_row(sql, [], |row| row.get(0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,6 +138,7 @@ mod tests {
             let mut old = fresh();
             old.execute_batch(&frozen).unwrap();
             old.pragma_update(None, "user_version", released).unwrap();
+            assert_eq!(recognise(&old).unwrap(), released);
             upgrade(&mut old).unwrap();
             assert_eq!(description(&old), description(&new), "version {released}");
             check(&old).unwrap();
@@ -179,6 +188,10 @@ mod tests {
         file.execute_batch("CREATE TABLE notes (x)").unwrap();
         assert!(matches!(recognise(&file), Err(SchemaError::Foreign)));
         assert!(matches!(upgrade(&mut file), Err(SchemaError::Foreign)));
+        for version in [-1, 1, VERSION] {
+            file.pragma_update(None, "user_version", version).unwrap();
+            assert!(matches!(recognise(&file), Err(SchemaError::Foreign)), "{version}");
+        }
         assert_eq!(description(&file).len(), 1);
     }
 }

@@ -127,6 +127,35 @@ impl Tx<'_> {
         let rows = statement.query_map([customer.0, limit], read_session)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
+
+    /// The next sessions after this one in the order of their numbers, at most `limit`, living and dead.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn list_sessions_after(
+        &self,
+        after: Option<SessionId>,
+        limit: u32,
+    ) -> Result<Vec<(SessionId, Session)>, StoreError> {
+        // The order of the tables is said, for a step must not read more than its rows.
+        let mut statement = self.prepare(&format!(
+            "SELECT {SESSION_COLUMNS}, s.id FROM sessions AS s CROSS JOIN customers AS c ON c.id = s.customer_id
+            WHERE s.id > ?1 ORDER BY s.id LIMIT ?2"
+        ))?;
+        let rows = statement.query_map(params![after.map_or(i64::MIN, SessionId::as_i64), limit], |row| {
+            Ok((SessionId::from_i64(row.get(SESSION_WIDTH)?), read_session(row)?))
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Deletes a session.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn delete_session(&self, id: SessionId) -> Result<(), StoreError> {
+        self.prepare("DELETE FROM sessions WHERE id = ?1")?.execute([id.as_i64()])?;
+        Ok(())
+    }
 }
 
 fn read_session(row: &Row<'_>) -> rusqlite::Result<Session> {

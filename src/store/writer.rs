@@ -4,18 +4,17 @@
 //! thread takes every job that waits, runs each under its own savepoint, commits once, and only then
 //! answers. It never waits for more: a lone job is committed at once.
 
-use std::os::unix::fs::MetadataExt as _;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use log::error;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
+use super::job::{self, Batch, Job, Order};
+use super::open_file::OpenFile;
 use super::{Database, OpenError, StoreError, Tx};
 
 /// Jobs in one commit. From eight on the sync is well shared; with 64 a job waits a few
@@ -26,25 +25,21 @@ const MAX_BATCH: usize = 64;
 /// at once serves a caller better than a place at the end of the queue.
 const MAX_QUEUE: usize = 1_024;
 
-/// How long the writer waits for a lock that another process has: a command writes for milliseconds, so that
-/// two seconds mean that something is wrong, and that nobody should wait any longer.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
-
 /// The way to the writer's thread. Dropping it lets the thread finish what waits, and end.
 #[derive(Debug)]
 pub(super) struct Writer {
-    queue: Option<SyncSender<Box<dyn Job>>>,
+    queue: Option<SyncSender<Order>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Writer {
     pub(super) fn start(connection: Connection, path: &Path) -> Result<Self, OpenError> {
-        let (queue, jobs) = sync_channel(MAX_QUEUE);
+        let (queue, orders) = sync_channel(MAX_QUEUE);
         let file = Some(OpenFile::new(connection, path));
         let mut desk = Desk { file, path: path.to_owned(), is_gone: false };
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || desk.work_off(&jobs))
+            .spawn(move || desk.work_off(&orders))
             .map_err(OpenError::Thread)?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
@@ -54,13 +49,23 @@ impl Writer {
         &self,
         work: impl FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<oneshot::Receiver<Result<T, StoreError>>, StoreError> {
+        let (job, answer) = job::new(work);
+        self.send(Order::Job(job))?;
+        Ok(answer)
+    }
+
+    /// Has the WAL emptied. The receiver gets whether it was; a reader can be in the way.
+    pub(super) fn empty_wal(&self) -> Result<oneshot::Receiver<Result<bool, StoreError>>, StoreError> {
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(Task { work: Some(work), result: None, reply });
-        match self.queue.as_ref().ok_or(StoreError::Stopped)?.try_send(job) {
-            Ok(()) => Ok(answer),
-            Err(TrySendError::Full(_)) => Err(StoreError::Overloaded),
-            Err(TrySendError::Disconnected(_)) => Err(StoreError::Stopped),
-        }
+        self.send(Order::EmptyWal(reply))?;
+        Ok(answer)
+    }
+
+    fn send(&self, order: Order) -> Result<(), StoreError> {
+        self.queue.as_ref().ok_or(StoreError::Stopped)?.try_send(order).map_err(|error| match error {
+            TrySendError::Full(_) => StoreError::Overloaded,
+            TrySendError::Disconnected(_) => StoreError::Stopped,
+        })
     }
 }
 
@@ -99,45 +104,6 @@ impl BatchError {
     }
 }
 
-/// A piece of work within a shared transaction.
-trait Job: Send {
-    /// Does the work and keeps its result, which may be committed, or the text of whose error is given.
-    fn run(&mut self, tx: &Tx<'_>) -> Result<(), String>;
-    /// Tells whoever waits, after the commit or its failure.
-    fn answer(self: Box<Self>, failure: Option<&Arc<BatchError>>);
-}
-
-struct Task<W, T> {
-    work: Option<W>,
-    result: Option<Result<T, StoreError>>,
-    reply: oneshot::Sender<Result<T, StoreError>>,
-}
-
-impl<W, T> Job for Task<W, T>
-where
-    W: FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send,
-    T: Send,
-{
-    fn run(&mut self, tx: &Tx<'_>) -> Result<(), String> {
-        let Some(work) = self.work.take() else { return Ok(()) };
-        // What a panicking job did in the database is undone with its savepoint, and the job itself
-        // is not used again.
-        let result = catch_unwind(AssertUnwindSafe(|| work(tx))).unwrap_or(Err(StoreError::Panicked));
-        self.result.insert(result).as_ref().map(drop).map_err(ToString::to_string)
-    }
-
-    fn answer(self: Box<Self>, failure: Option<&Arc<BatchError>>) {
-        let result = match (self.result, failure) {
-            (Some(Err(error)), _) => Err(error),
-            (_, Some(failure)) => Err(StoreError::Batch(failure.clone())),
-            (Some(result), None) => result,
-            (None, None) => Err(StoreError::Stopped),
-        };
-        // Whoever waited may have gone: a client that hung up.
-        let _ = self.reply.send(result);
-    }
-}
-
 /// What the writer's thread owns.
 struct Desk {
     /// `None` after a failure of the disk, until the file could be opened again.
@@ -149,74 +115,58 @@ struct Desk {
 }
 
 impl Desk {
-    fn work_off(&mut self, jobs: &Receiver<Box<dyn Job>>) {
-        while let Ok(first) = jobs.recv() {
-            let mut batch: Vec<_> = std::iter::once(first).chain(jobs.try_iter()).take(MAX_BATCH).collect();
-            let failure = self.commit(&mut batch).err().map(Arc::new);
+    fn work_off(&mut self, orders: &Receiver<Order>) {
+        while let Ok(first) = orders.recv() {
+            let mut batch = Batch::default();
+            batch.extend(std::iter::once(first).chain(orders.try_iter()).take(MAX_BATCH));
+            let failure = self.commit(&mut batch.jobs).err().map(Arc::new);
             if let Some(failure) = &failure {
                 // Who waits behind this batch would wait for the same lock, for as long again.
                 if failure.is_busy() {
-                    batch.extend(jobs.try_iter());
+                    batch.extend(orders.try_iter());
                 }
-                error!("a batch of {} jobs was not committed: {failure}", batch.len());
+                error!("a batch of {} jobs was not committed: {failure}", batch.jobs.len());
             }
-            for job in batch {
+            for job in batch.jobs {
                 job.answer(failure.as_ref());
+            }
+            for reply in batch.emptyings {
+                let _ = reply.send(self.empty_wal().map_err(|failure| StoreError::Batch(Arc::new(failure))));
             }
         }
     }
 
     /// Commits the batch, but for the jobs that failed by themselves. When it fails, nothing of the
     /// batch is kept.
+    fn commit(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), BatchError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.with_file(|file| run_in_transaction(&file.connection, batch))
+    }
+
+    fn empty_wal(&mut self) -> Result<bool, BatchError> {
+        self.with_file(|file| Ok(file.empty_wal()?))
+    }
+
+    /// Works on the open file.
     ///
     /// After a failed read, write or sync the memory may hold what the disk does not: then the file is
     /// closed, and the next batch opens it again. Waiting in vain for a lock is no such failure.
-    fn commit(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), BatchError> {
+    fn with_file<T>(&mut self, work: impl FnOnce(&OpenFile) -> Result<T, BatchError>) -> Result<T, BatchError> {
         let file = match self.file.take() {
             _ if self.is_gone => return Err(BatchError::FileGone),
             Some(file) => file,
             None => OpenFile::new(Database::open_existing(&self.path)?.connection, &self.path),
         };
-        let result = run_in_transaction(&file.connection, batch).and_then(|()| file.check_it_is_there(&self.path));
+        let result = work(&file).and_then(|value| file.check_it_is_there(&self.path).map(|()| value));
         self.is_gone = matches!(result, Err(BatchError::FileGone));
-        let is_well = result.as_ref().map_or_else(BatchError::is_busy, |()| true);
+        let is_well = result.as_ref().map_or_else(BatchError::is_busy, |_| true);
         if is_well && file.connection.is_autocommit() {
             self.file = Some(file);
         }
         result
     }
-}
-
-/// The open database, and which files it was when it was opened.
-struct OpenFile {
-    connection: Connection,
-    inodes: [Option<(u64, u64)>; 2],
-}
-
-impl OpenFile {
-    fn new(connection: Connection, path: &Path) -> Self {
-        if let Err(error) = connection.busy_timeout(BUSY_TIMEOUT) {
-            error!("the writer waits longer for locks than it should: {error}");
-        }
-        Self { connection, inodes: inodes(path) }
-    }
-
-    /// That the database and its WAL are still where they were. When somebody has removed or replaced one of
-    /// them, what is committed into the old one will be found by nobody.
-    fn check_it_is_there(&self, path: &Path) -> Result<(), BatchError> {
-        if inodes(path) == self.inodes { Ok(()) } else { Err(BatchError::FileGone) }
-    }
-}
-
-/// Device and inode of the database and of its WAL. (They are asked for, never opened: closing them would
-/// release SQLite's locks.)
-fn inodes(path: &Path) -> [Option<(u64, u64)>; 2] {
-    let mut wal = path.as_os_str().to_owned();
-    wal.push("-wal");
-    [path, Path::new(&wal)].map(|path| {
-        let metadata = std::fs::metadata(path).ok()?;
-        Some((metadata.dev(), metadata.ino()))
-    })
 }
 
 fn run_in_transaction(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), BatchError> {

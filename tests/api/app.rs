@@ -2,7 +2,8 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -78,7 +79,13 @@ pub fn write_config(folder: &TempDir, more: &str) {
             {more}
         "#
     );
-    std::fs::write(folder.path().join("config.toml"), config).unwrap();
+    write_private(&folder.path().join("config.toml"), &config);
+}
+
+/// Writes a file that only its owner can read.
+pub fn write_private(path: &Path, content: &str) {
+    std::fs::write(path, content).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 fn start(folder: TempDir, clock: Clock) -> TestApp {

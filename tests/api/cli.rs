@@ -2,19 +2,24 @@
 //! of it. One file for each group of commands, as in `src/cli`.
 
 mod attempts;
+mod backup;
 mod check;
+mod completions;
 mod customer;
 mod duplicates;
 mod help;
 mod key;
+mod man;
 mod why;
 
+use std::path::Path;
 use std::process::Output;
 
 use insta::assert_snapshot;
 use tempfile::TempDir;
 
 use crate::app::{TestApp, cli, spawn_app};
+use crate::process::eventually;
 
 /// A folder with this `config.toml`, and no server on it.
 fn folder_with(config: &str) -> TempDir {
@@ -72,6 +77,21 @@ fn cu_ref_no(app: &TestApp, email: &str) -> String {
     app.shop().account_info(&identity).json()["cuRefNo"].as_str().unwrap().to_owned()
 }
 
+/// Makes nonsense of the page on which a table begins.
+fn overwrite_root_of(path: &Path, table: &str) {
+    let database = rusqlite::Connection::open(path).unwrap();
+    // All of it is then in the one file. A server that has stopped closes its last connection a moment later.
+    let leave_wal = || database.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get::<_, String>(0));
+    eventually(|| leave_wal().is_ok_and(|mode| mode == "delete"));
+    let number = |sql: &str| database.query_row(sql, [], |row| row.get::<_, u32>(0)).unwrap();
+    let page_size = number("PRAGMA page_size");
+    let page = number(&format!("SELECT rootpage FROM sqlite_schema WHERE name = '{table}'"));
+    let begin = usize::try_from((page - 1) * page_size).unwrap();
+    let mut content = std::fs::read(path).unwrap();
+    content[begin..begin + 100].fill(0xA5);
+    std::fs::write(path, content).unwrap();
+}
+
 #[test]
 fn a_wrong_use_is_exit_code_2_and_says_how_to_use_it() {
     let app = spawn_app();
@@ -81,6 +101,10 @@ fn a_wrong_use_is_exit_code_2_and_says_how_to_use_it() {
         &["key", "create", "--organisation", "shop"],
         &["key", "create", "--organisation", "shop", "--kind", "test"],
         &["key", "create", "--organisation", "shop", "--kind", "prod", "--expires", "soon"],
+        &["key", "create", "--organisation", "shop", "--kind", "prod", "--only", ""],
+        &["key", "create", "--organisation", "shop", "--kind", "prod", "--only", "sign-in,ip"],
+        &["key", "rotate"],
+        &["key", "rotate", "DEV_0000", "--overlap", "0s"],
         &["key", "revoke"],
         &["customer"],
         &["customer", "show"],
@@ -94,6 +118,12 @@ fn a_wrong_use_is_exit_code_2_and_says_how_to_use_it() {
         &["attempts", "--show-emails"],
         &["attempts", "--follow", "--show-emails"],
         &["check", "--verbose"],
+        &["completions"],
+        &["completions", "powershell"],
+        &["man"],
+        &["backup"],
+        &["restore"],
+        &["restore", "a.db", "b.db"],
     ] {
         let output = app.cli(wrong);
         assert_eq!(output.status.code(), Some(2), "{wrong:?} {output:?}");
@@ -107,6 +137,7 @@ fn a_command_that_needs_the_database_says_that_there_is_none_and_makes_none() {
     let folder = folder_with("[[organisation]]\nname = \"shop\"\n");
     for command in [
         &["key", "list"][..],
+        &["key", "rotate", "XuOE"],
         &["key", "revoke", "XuOE"],
         &["customer", "show", "jan@barasek.com"],
         &["customer", "ban", "jan@barasek.com", "--reason", "fraud"],

@@ -134,11 +134,15 @@ impl Secrets {
     }
 
     fn use_the_command_line(&mut self) {
-        let key = self.cli(&["key", "create", "--organisation", "shop", "--kind", "prod"]).trim().to_owned();
-        self.client(&key).ping();
-        self.cli(&["key", "revoke", &key[28..]]);
-        assert_eq!(self.client(&key).ping().status, 401);
-        self.secrets.insert(key);
+        let create = ["key", "create", "--organisation", "shop", "--kind", "prod", "--only", "logout"];
+        let old = self.cli(&create).trim().to_owned();
+        let new = self.cli(&["key", "rotate", &old]).trim().to_owned();
+        for key in [old, new] {
+            assert_eq!(self.client(&key).sign_in("rocinante@barasek.com").status, 403);
+            self.cli(&["key", "revoke", &key[28..]]);
+            assert_eq!(self.client(&key).ping().status, 401);
+            self.secrets.insert(key);
+        }
         self.cli(&["customer", "show", "--organisation", "shop", "janquijote@gmail.com"]);
         self.cli(&["customer", "sign-out", "--organisation", "shop", "janquijote@gmail.com"]);
         self.cli(&["attempts", "--email", "janquijote@gmail.com"]);

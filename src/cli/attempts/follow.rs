@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::ShownAttempt;
 use crate::cli::Context;
 use crate::cli::output::{fixed_line, is_reader_gone, print_line};
-use crate::store::{AttemptFilter, AttemptPosition, AttemptRow, Database};
+use crate::domain::AttemptId;
+use crate::store::{AttemptFilter, AttemptRow, Database};
 
 /// Between two looks at the database.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -18,11 +19,11 @@ const PAGE: usize = 1_000;
 /// Each look is a transaction of its own: one that stayed open would keep the WAL from being reset.
 pub(super) fn run(context: &Context, database: &mut Database, filter: AttemptFilter) -> anyhow::Result<()> {
     let lines = Lines::begin(context, database)?;
-    let mut position = print_newest(&lines, database, &filter)?;
+    let mut last = print_newest(&lines, database, &filter)?;
     let filter = AttemptFilter { limit: PAGE, ..filter };
     while !is_reader_gone()? {
-        let (attempts, next) = database.read(|tx| tx.list_attempts_after(position, &filter))?;
-        position = next;
+        let (attempts, next) = database.read(|tx| tx.list_attempts_after(last, &filter))?;
+        last = next;
         let is_all = attempts.len() < PAGE;
         lines.print(attempts)?;
         if is_all {
@@ -32,11 +33,11 @@ pub(super) fn run(context: &Context, database: &mut Database, filter: AttemptFil
     Ok(())
 }
 
-/// Prints the newest attempts, the newest last. Gives from where to go on.
-fn print_newest(lines: &Lines, database: &mut Database, filter: &AttemptFilter) -> anyhow::Result<AttemptPosition> {
-    let (attempts, position) = database.read(|tx| anyhow::Ok((tx.list_attempts(filter)?, tx.find_last_position()?)))?;
+/// Prints the newest attempts, the newest last. Gives after which to go on.
+fn print_newest(lines: &Lines, database: &mut Database, filter: &AttemptFilter) -> anyhow::Result<Option<AttemptId>> {
+    let (attempts, last) = database.read(|tx| anyhow::Ok((tx.list_attempts(filter)?, tx.find_newest_attempt()?)))?;
     lines.print(attempts.into_iter().rev())?;
-    Ok(position)
+    Ok(last)
 }
 
 /// How attempts are printed, of which the widest is not known yet.

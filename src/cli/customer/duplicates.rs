@@ -11,11 +11,11 @@ use serde::ser::{SerializeSeq as _, Serializer as _};
 
 use crate::cli::output::{fixed_line, print_line};
 use crate::cli::{Context, find_organisation};
-use crate::domain::{Canonicalization, CustomerId, OrganisationId, Timestamp};
-use crate::store::{CustomerRow, Database};
+use crate::domain::{Canonicalization, CustomerId, EmailAddress, OrganisationId, Timestamp};
+use crate::store::{CustomerFilter, CustomerOrder, CustomerRow, Database};
 
 /// So many customers are read at once.
-const PAGE: usize = 10_000;
+const PAGE: usize = 1_000;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Nothing is changed. What to do about them is for you to decide before you change the setting.")]
@@ -44,11 +44,11 @@ impl From<Setting> for Canonicalization {
 }
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()> {
+    let now = context.clock.now();
     let mut database = context.open_database()?;
     let organisation = database.read(|tx| find_organisation(tx, arguments.organisation.as_deref()))?;
-    let addresses = list_addresses(&mut database, organisation, arguments.canonicalization.into())?;
-    let now = context.clock.now();
-    let groups = groups(&addresses).into_iter().map(|group| read_group(&mut database, organisation, group, now));
+    let addresses = list_addresses(&mut database, organisation, arguments.canonicalization.into(), now)?;
+    let groups = groups(&addresses).into_iter().map(|group| read_group(&mut database, group, now));
     // Whoever was erased meanwhile falls together with nobody.
     let groups = groups.filter(|group| group.as_ref().map_or(true, |group| group.len() > 1));
     if context.output.json { print_json(groups) } else { print_table(groups) }
@@ -66,17 +66,21 @@ fn list_addresses(
     database: &mut Database,
     organisation: OrganisationId,
     rules: Canonicalization,
+    now: Timestamp,
 ) -> anyhow::Result<Vec<Address>> {
+    let hash = |email: &EmailAddress| email.canonical(rules).mailbox(organisation).0;
+    let mut filter =
+        CustomerFilter { order: CustomerOrder::OldestFirst, limit: PAGE, ..CustomerFilter::of(organisation) };
     let mut addresses = Vec::new();
-    let mut last = CustomerId(0);
     loop {
-        let page = database.read(|tx| tx.list_addresses(organisation, last, PAGE))?;
-        let Some((customer, _)) = page.last() else { break };
-        last = *customer;
-        addresses.extend(
-            page.into_iter()
-                .map(|(customer, email)| Address { hash: email.canonical(rules).mailbox(organisation).0, customer }),
-        );
+        let page = database.read(|tx| tx.list_customers(&filter, |_| true, now))?;
+        let Some(last) = page.last() else { break };
+        filter.after = Some(last.id);
+        // Contacts without an address are alike to nobody.
+        addresses.extend(page.iter().filter_map(|customer| {
+            let email = EmailAddress::parse(customer.account.email.as_ref()?).ok()?;
+            Some(Address { hash: hash(&email), customer: customer.id })
+        }));
     }
     addresses.sort_unstable();
     Ok(addresses)
@@ -100,16 +104,11 @@ struct Duplicate {
     registered_at: Option<String>,
 }
 
-fn read_group(
-    database: &mut Database,
-    organisation: OrganisationId,
-    group: &[Address],
-    now: Timestamp,
-) -> anyhow::Result<Vec<Duplicate>> {
+fn read_group(database: &mut Database, group: &[Address], now: Timestamp) -> anyhow::Result<Vec<Duplicate>> {
     database.read(|tx| {
         let mut duplicates = Vec::new();
         for address in group {
-            let customer = tx.find_customer_by_id(organisation, address.customer, now)?;
+            let customer = tx.find_customer_by_id(address.customer, now)?;
             duplicates.extend(customer.and_then(duplicate));
         }
         Ok(duplicates)

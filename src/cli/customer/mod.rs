@@ -1,6 +1,10 @@
 //! `customer …`: how one is named, and the commands that change one.
 
 mod duplicates;
+mod erase;
+mod export;
+mod import;
+mod list;
 mod show;
 mod why;
 
@@ -8,21 +12,23 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 
 use super::{Context, find_organisation};
-use crate::config::Period;
-use crate::domain::{CuRefNo, EmailAddress, OrganisationId, Timestamp};
+use crate::config::{NewCustomerEmail, Period};
+use crate::domain::{BanReason, CuRefNo, EmailAddress, OrganisationId, PhoneNumber, Timestamp};
 use crate::store::{CustomerRow, Tx};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Show a customer with all bans and the newest sessions and attempts
+    /// List customers, the newest first
+    List(list::Arguments),
+    /// Show a customer with all bans, and the newest sessions, attempts and referred customers
     Show(Who),
     /// Ban a customer (E005) and end all sessions
     Ban {
         #[command(flatten)]
         who: Who,
         /// Why; kept with the ban and shown to operators only
-        #[arg(long, value_name = "TEXT", value_parser = parse_reason)]
-        reason: String,
+        #[arg(long, value_name = "TEXT", value_parser = BanReason::parse)]
+        reason: BanReason,
         /// For how long, such as 7d [default: until it is lifted]
         #[arg(long = "for", value_name = "PERIOD")]
         period: Option<Period>,
@@ -42,12 +48,20 @@ pub(super) enum Command {
     Why(why::Arguments),
     /// List customers whose addresses would be one mailbox under another canonicalization
     Duplicates(duplicates::Arguments),
-}
-
-/// A reason is one line of some text.
-fn parse_reason(text: &str) -> Result<String, &'static str> {
-    let reason = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if reason.is_empty() || reason.contains(char::is_control) { Err("say why, in a line of text") } else { Ok(reason) }
+    /// Give a customer another e-mail address, or a first one
+    SetEmail {
+        #[command(flatten)]
+        who: Who,
+        /// The new address
+        #[arg(value_name = "ADDRESS", value_parser = EmailAddress::parse)]
+        address: EmailAddress,
+    },
+    /// Forget a person for good: only the cuRefNo stays
+    Erase(erase::Arguments),
+    /// Import customers from a file; running it again brings in what is missing
+    Import(import::Arguments),
+    /// Export all customers into a file that can be imported again
+    Export(export::Arguments),
 }
 
 #[derive(Debug, Args)]
@@ -55,15 +69,19 @@ pub(super) struct Who {
     /// The customer's organisation; may be left out when there is only one
     #[arg(long, value_name = "NAME")]
     organisation: Option<String>,
-    /// The customer's e-mail address, in any spelling, or cuRefNo
-    #[arg(value_name = "EMAIL|CUREFNO")]
+    /// The customer's e-mail address, in any spelling, telephone number such as +420777123456, or cuRefNo
+    #[arg(value_name = "EMAIL|PHONE|CUREFNO")]
     customer: String,
 }
 
 pub(super) fn run(context: &Context, command: Command) -> anyhow::Result<()> {
     let now = context.clock.now();
     match command {
+        Command::List(arguments) => list::run(context, &arguments),
         Command::Show(who) => show::run(context, &who),
+        Command::Erase(arguments) => erase::run(context, &arguments),
+        Command::Import(arguments) => import::run(context, &arguments),
+        Command::Export(arguments) => export::run(context, &arguments),
         Command::Ban { who, reason, period, keep_sessions } => {
             let expires_at = period.map(|period| now + period.get());
             change(context, &who, |tx, customer| ban(tx, customer, &reason, expires_at, keep_sessions, now))
@@ -73,6 +91,9 @@ pub(super) fn run(context: &Context, command: Command) -> anyhow::Result<()> {
             _ => Ok(format!("Lifted the ban of {}.", name(customer))),
         }),
         Command::Authorize(who) => change(context, &who, |tx, customer| {
+            if customer.account.email.is_none() {
+                bail!("{} has no e-mail address: see magic-auth customer set-email", name(customer));
+            }
             if customer.email_authorized_at.is_none() {
                 tx.set_email_authorized(customer.id, Some(now))?;
             }
@@ -88,6 +109,9 @@ pub(super) fn run(context: &Context, command: Command) -> anyhow::Result<()> {
         }),
         Command::Why(arguments) => why::run(context, &arguments),
         Command::Duplicates(arguments) => duplicates::run(context, &arguments),
+        Command::SetEmail { who, address } => {
+            change(context, &who, |tx, customer| set_email(context, tx, customer, &address, now))
+        }
     }
 }
 
@@ -99,6 +123,9 @@ fn change(
 ) -> anyhow::Result<()> {
     let done = context.open_database()?.write(|tx| {
         let (_, customer) = find(context, tx, who)?;
+        if customer.erased_at.is_some() {
+            bail!("{} was erased", name(&customer));
+        }
         work(tx, &customer)
     })?;
     context.output.done(done)
@@ -107,7 +134,7 @@ fn change(
 fn ban(
     tx: &Tx<'_>,
     customer: &CustomerRow,
-    reason: &str,
+    reason: &BanReason,
     expires_at: Option<Timestamp>,
     keep_sessions: bool,
     now: Timestamp,
@@ -127,6 +154,29 @@ fn ban(
     ))
 }
 
+/// The address counts as authorized when those of new customers do.
+fn set_email(
+    context: &Context,
+    tx: &Tx<'_>,
+    customer: &CustomerRow,
+    address: &EmailAddress,
+    now: Timestamp,
+) -> anyhow::Result<String> {
+    let canonical = address.canonical(context.config.email.canonicalization);
+    let owner = tx.find_customer_by_email(customer.organisation, &canonical, now)?;
+    if let Some(owner) = owner.filter(|owner| owner.id != customer.id) {
+        bail!("the address is that of {}", owner.account.cu_ref_no);
+    }
+    let is_authorized = context.config.sign_in.new_customer_email == NewCustomerEmail::Authorized;
+    tx.set_email(customer.id, address, &canonical, is_authorized.then_some(now))?;
+    Ok(format!(
+        "The address of {} is {} now{}.",
+        customer.account.cu_ref_no,
+        address.as_str(),
+        if is_authorized { "" } else { ", and not authorized" }
+    ))
+}
+
 fn find(context: &Context, tx: &Tx<'_>, who: &Who) -> anyhow::Result<(OrganisationId, CustomerRow)> {
     let organisation = find_organisation(tx, who.organisation.as_deref())?;
     let now = context.clock.now();
@@ -134,8 +184,12 @@ fn find(context: &Context, tx: &Tx<'_>, who: &Who) -> anyhow::Result<(Organisati
         let email = EmailAddress::parse(&who.customer).with_context(|| format!("{:?}", who.customer))?;
         let canonical = email.canonical(context.config.email.canonicalization);
         tx.find_customer_by_email(organisation, &canonical, now)?
+    } else if who.customer.starts_with('+') {
+        let phone = PhoneNumber::parse(&who.customer, None).with_context(|| format!("{:?}", who.customer))?;
+        tx.find_customer_by_phone(organisation, &phone, now)?
     } else {
-        let cu_ref_no = CuRefNo::parse(&who.customer).context("say an e-mail address or a cuRefNo")?;
+        let cu_ref_no = CuRefNo::parse(&who.customer)
+            .context("say an e-mail address, a telephone number such as +420777123456 or a cuRefNo")?;
         tx.find_customer_by_cu_ref_no(organisation, &cu_ref_no, now)?
     };
     Ok((organisation, found.with_context(|| format!("there is no customer {}", who.customer))?))
@@ -144,8 +198,8 @@ fn find(context: &Context, tx: &Tx<'_>, who: &Who) -> anyhow::Result<(Organisati
 /// A customer as a sentence names one.
 fn name(customer: &CustomerRow) -> String {
     let account = &customer.account;
-    match &account.email {
-        Some(email) => format!("{email} ({})", account.cu_ref_no),
+    match account.email.as_ref().or(account.phone.as_ref()) {
+        Some(contact) => format!("{contact} ({})", account.cu_ref_no),
         None => account.cu_ref_no.clone(),
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::list::ListedCustomer;
 use super::{Who, find};
 use crate::cli::Context;
 use crate::cli::attempts::{ShownAttempt, attempts_table};
@@ -19,20 +20,15 @@ const SHOWN: usize = 10;
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ShownCustomer {
-    cu_ref_no: String,
-    email: Option<String>,
-    phone: Option<String>,
-    first_name: Option<String>,
-    last_name: Option<String>,
-    company_name: Option<String>,
-    created_at: String,
-    registered_at: Option<String>,
-    email_authorized_at: Option<String>,
-    referral_id: Option<String>,
-    banned: bool,
+    #[serde(flatten)]
+    customer: ListedCustomer,
     bans: Vec<ShownBan>,
     sessions: Vec<ShownSession>,
     attempts: Vec<ShownAttempt>,
+    /// How many customers this one brought.
+    referred: usize,
+    /// The newest of them.
+    referred_customers: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -70,22 +66,15 @@ pub(super) fn run(context: &Context, who: &Who) -> anyhow::Result<()> {
             limit: SHOWN,
             ..AttemptFilter::default()
         };
+        let (referred, referred_customers) = tx.list_referred(customer.id, SHOWN)?;
         let session = |session: Session| shown_session(session, idle_timeout, now);
         anyhow::Ok(ShownCustomer {
             bans: tx.list_bans(customer.id)?.into_iter().map(|ban| shown_ban(ban, now)).collect(),
             sessions: tx.list_sessions(customer.id, SHOWN)?.into_iter().map(session).collect(),
             attempts: tx.list_attempts(&filter)?.into_iter().map(ShownAttempt::from).collect(),
-            cu_ref_no: customer.account.cu_ref_no,
-            email: customer.account.email,
-            phone: customer.account.phone,
-            first_name: customer.account.first_name,
-            last_name: customer.account.last_name,
-            company_name: customer.account.company_name,
-            created_at: customer.created_at.to_string(),
-            registered_at: customer.registered_at.map(|at| at.to_string()),
-            email_authorized_at: customer.email_authorized_at.map(|at| at.to_string()),
-            referral_id: customer.referred_by,
-            banned: customer.account.is_banned,
+            referred,
+            referred_customers,
+            customer: customer.into(),
         })
     })?;
     context.output.print(&shown, customer_text)
@@ -111,7 +100,13 @@ fn shown_session(session: Session, idle_timeout: Option<Duration>, now: Timestam
     }
 }
 
-fn customer_text(customer: &ShownCustomer) -> String {
+fn customer_text(shown: &ShownCustomer) -> String {
+    let customer = &shown.customer;
+    let referred = match shown.referred {
+        0 => None,
+        count if count == shown.referred_customers.len() => Some(shown.referred_customers.join(", ")),
+        count => Some(format!("{count} customers, the newest: {}", shown.referred_customers.join(", "))),
+    };
     let facts = [
         ("cuRefNo", Some(customer.cu_ref_no.clone())),
         ("email", customer.email.clone()),
@@ -122,17 +117,19 @@ fn customer_text(customer: &ShownCustomer) -> String {
         ("created", Some(customer.created_at.clone())),
         ("registered", Some(customer.registered_at.clone().unwrap_or_else(|| "no: a guest".to_owned()))),
         ("authorized", Some(customer.email_authorized_at.clone().unwrap_or_else(|| "no".to_owned()))),
+        ("erased", customer.erased_at.clone()),
         ("referred by", customer.referral_id.clone()),
+        ("referred", referred),
         ("banned", Some(if customer.banned { "yes" } else { "no" }.to_owned())),
     ];
     let facts = facts.into_iter().filter_map(|(name, value)| Some([name.to_owned(), value?]));
-    let bans = customer.bans.iter().map(|ban| {
+    let bans = shown.bans.iter().map(|ban| {
         let state = if ban.active { "active" } else { "over" }.to_owned();
         let dates = [Some(&ban.created_at), ban.expires_at.as_ref(), ban.lifted_at.as_ref()];
         let [created, expires, lifted] = dates.map(or_dash);
         [state, created, expires, lifted, ban.reason.clone()]
     });
-    let sessions = customer.sessions.iter().map(|session| {
+    let sessions = shown.sessions.iter().map(|session| {
         let state = if session.alive { "alive" } else { "over" }.to_owned();
         let dates = [&session.created_at, &session.last_seen_at, &session.expires_at];
         let [created, seen, expires] = dates.map(Clone::clone);
@@ -142,7 +139,7 @@ fn customer_text(customer: &ShownCustomer) -> String {
         table(["customer", ""], facts, ""),
         table(["ban", "since", "until", "lifted", "reason"], bans, "No bans."),
         table(["session", "since", "last seen", "until", "ip"], sessions, "No sessions."),
-        attempts_table(&customer.attempts),
+        attempts_table(&shown.attempts),
     ]
     .join("\n\n")
 }

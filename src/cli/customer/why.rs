@@ -22,7 +22,7 @@ use crate::throttle::{Allowance, Limit, Throttle};
 #[command(after_help = "\
 Asking counts as no attempt and changes nothing. The attempts of the last second may be missing from what is said \
 of the throttle. The key and its quota are not looked at: with a ROOT key, nothing is throttled; with a DEV_ key, the \
-addresses of the sandbox (…@magic.test) answer as they are named.")]
+addresses of the sandbox (such as ok@magic.test) answer as they are named.")]
 pub(in crate::cli) struct Arguments {
     /// The organisation; may be left out when there is only one
     #[arg(long, value_name = "NAME")]
@@ -77,8 +77,6 @@ fn tell(context: &Context, arguments: &Arguments, tx: &Tx<'_>) -> anyhow::Result
     let canonical = email.canonical(context.config.email.canonicalization);
     let found = tx.find_customer(organisation, &canonical, now)?;
     let customer = tx.find_customer_by_email(organisation, &canonical, now)?;
-    let bans = customer.as_ref().map(|customer| tx.list_bans(customer.id)).transpose()?.unwrap_or_default();
-    let ban = bans.iter().find(|ban| ban.is_active(now));
     let throttle = Throttle::rebuild(&context.config.throttle, &context.clock, tx)?;
 
     let mut rules = vec![Rule::new(Refusal::InvalidEmail, Some(false), email.as_str().to_owned())];
@@ -87,7 +85,7 @@ fn tell(context: &Context, arguments: &Arguments, tx: &Tx<'_>) -> anyhow::Result
     rules.extend(rules::rules(policy, found.as_ref()).map(|(refusal, stands)| {
         let detail = customer.as_ref().map_or_else(
             || detail_of_nobody(policy, refusal).to_owned(),
-            |customer| detail_of_customer(policy, refusal, customer, ban),
+            |customer| detail_of_customer(policy, refusal, customer),
         );
         Rule::new(refusal, Some(stands), detail)
     }));
@@ -141,9 +139,9 @@ fn detail_of_nobody(policy: SignInConfig, refusal: Refusal) -> &'static str {
     }
 }
 
-fn detail_of_customer(policy: SignInConfig, refusal: Refusal, customer: &CustomerRow, ban: Option<&BanRow>) -> String {
+fn detail_of_customer(policy: SignInConfig, refusal: Refusal, customer: &CustomerRow) -> String {
     match refusal {
-        Refusal::Banned => ban.map_or_else(|| "no ban".to_owned(), ban_text),
+        Refusal::Banned => customer.ban.as_ref().map_or_else(|| "no ban".to_owned(), ban_text),
         Refusal::NotRegistered => match (customer.registered_at, policy.guest) {
             (Some(at), _) => format!("registered since {at}"),
             (None, Guest::Promote) => "a guest, sign_in.guest = \"promote\"".to_owned(),

@@ -3,7 +3,7 @@
 
 use rusqlite::params_from_iter;
 
-use super::{AttemptFilter, AttemptPosition, matches_filter};
+use super::listing::{AttemptFilter, matches_filter};
 use crate::domain::Outcome;
 use crate::store::{StoreError, Tx};
 
@@ -53,7 +53,7 @@ impl Tx<'_> {
             matches_filter!(),
             " GROUP BY a.outcome ORDER BY a.outcome <> 'OK', a.outcome",
         ))?;
-        let mut rows = statement.query(params_from_iter(filter.values(AttemptPosition::START)))?;
+        let mut rows = statement.query(params_from_iter(filter.values()))?;
         let mut totals = Vec::new();
         while let Some(row) = rows.next()? {
             let outcome = row.get_ref(0)?.as_str().unwrap_or_default().parse();
@@ -73,9 +73,9 @@ impl Tx<'_> {
             FROM login_attempts AS a
             WHERE a.ip IS NOT NULL AND ",
             matches_filter!(),
-            " GROUP BY a.ip ORDER BY attempts DESC, a.ip LIMIT ?7",
+            " GROUP BY a.ip ORDER BY attempts DESC, a.ip LIMIT ?6",
         ))?;
-        let rows = statement.query_map(filter.values_and_limit(AttemptPosition::START), |row| {
+        let rows = statement.query_map(params_from_iter(filter.values_and_limit()), |row| {
             Ok(IpTotal { ip: row.get(0)?, attempts: row.get(1)?, refusals: row.get(2)? })
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -96,13 +96,13 @@ impl Tx<'_> {
             matches_filter!(),
             "   GROUP BY a.organisation_id, a.mailbox
                 ORDER BY attempts DESC, a.mailbox
-                LIMIT ?7
+                LIMIT ?6
             ) AS t
             JOIN organisations AS o ON o.id = t.organisation_id
             LEFT JOIN customers AS c ON c.id = t.customer_id
             ORDER BY t.attempts DESC, t.mailbox",
         ))?;
-        let rows = statement.query_map(filter.values_and_limit(AttemptPosition::START), |row| {
+        let rows = statement.query_map(params_from_iter(filter.values_and_limit()), |row| {
             Ok(MailboxTotal {
                 organisation: row.get(0)?,
                 email: row.get(1)?,

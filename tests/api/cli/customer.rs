@@ -87,6 +87,7 @@ fn show_can_speak_json() {
       "createdAt": "0000-00-00T00:00:00.000Z",
       "registeredAt": "0000-00-00T00:00:00.000Z",
       "emailAuthorizedAt": "0000-00-00T00:00:00.000Z",
+      "erasedAt": null,
       "referralId": "FRIEND0123456789",
       "banned": true,
       "bans": [
@@ -128,7 +129,9 @@ fn show_can_speak_json() {
           "outcome": "OK",
           "count": 1
         }
-      ]
+      ],
+      "referred": 0,
+      "referredCustomers": []
     }
     "#);
 }
@@ -198,9 +201,9 @@ fn an_unknown_customer_is_an_error_of_every_command() {
 #[test]
 fn what_can_be_no_customer_is_told_what_could() {
     let app = spawn_app();
-    assert_snapshot!(refused(&app, "show", "jan"), @"magic-auth: say an e-mail address or a cuRefNo: a customer reference number is 16 letters and digits");
+    assert_snapshot!(refused(&app, "show", "jan"), @"magic-auth: say an e-mail address, a telephone number such as +420777123456 or a cuRefNo: a customer reference number is 16 letters and digits");
     assert_snapshot!(refused(&app, "show", "jan@localhost"), @r#"magic-auth: "jan@localhost": the part after the @ is not a domain name"#);
-    assert_snapshot!(refused(&app, "show", "two\nlines"), @"magic-auth: say an e-mail address or a cuRefNo: a customer reference number is 16 letters and digits");
+    assert_snapshot!(refused(&app, "show", "two\nlines"), @"magic-auth: say an e-mail address, a telephone number such as +420777123456 or a cuRefNo: a customer reference number is 16 letters and digits");
     assert_snapshot!(refused(&app, "show", "two\nlines@barasek.com"), @r#"magic-auth: "two\nlines@barasek.com": the part before the @ is not 1 to 64 letters, digits and !#$%&'*+-/=?^_`{|}~ with single inner dots"#);
 }
 

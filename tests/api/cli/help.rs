@@ -13,20 +13,26 @@ fn help(command: &[&str]) -> String {
 
 #[test]
 fn the_help_of_the_program() {
-    assert_snapshot!(help(&[]), @r"
+    assert_snapshot!(help(&[]), @"
     Passwordless customer sign-in by e-mail: one binary, one SQLite file, one TOML file
 
     Usage: magic-auth [OPTIONS] [COMMAND]
 
     Commands:
-      serve     Answer requests until Ctrl-C or SIGTERM
-      check     Check the configuration and the database without serving; exit code 1 when something is
-                wrong
-      key       Make, list and revoke API keys
-      customer  Show, ban, authorize and sign out customers
-      attempts  List sign-in attempts, the newest first; follow them, or sum them up
-      openapi   Print the OpenAPI description of the API, as `/openapi.json` serves it
-      help      Print this message or the help of the given subcommand(s)
+      serve        Answer requests until Ctrl-C or SIGTERM
+      check        Check the configuration, the database and the machine; exit code 1 when something is
+                   wrong
+      key          Make, list, rotate and revoke API keys
+      customer     Import, export, list, show, ban, authorize, sign out and erase customers
+      attempts     List sign-in attempts, the newest first; follow them, or sum them up
+      backup       Copy the database into a file, also while the server runs; an earlier backup there is
+                   replaced
+      restore      Put a copy of a backup in the place of the database, which is kept beside it; stop
+                   the server first
+      openapi      Print the OpenAPI description of the API, as `/openapi.json` serves it
+      completions  Print a script with which a shell completes commands and options
+      man          Write the manual, a page for each command
+      help         Print this message or the help of the given subcommand(s)
 
     Options:
           --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults when it
@@ -57,7 +63,7 @@ fn the_help_of_serve() {
 #[test]
 fn the_help_of_check() {
     assert_snapshot!(help(&["check"]), @r"
-    Check the configuration and the database without serving; exit code 1 when something is wrong
+    Check the configuration, the database and the machine; exit code 1 when something is wrong
 
     Usage: magic-auth check [OPTIONS]
 
@@ -70,15 +76,52 @@ fn the_help_of_check() {
 }
 
 #[test]
+fn the_help_of_backup() {
+    assert_snapshot!(help(&["backup"]), @r"
+    Copy the database into a file, also while the server runs; an earlier backup there is replaced
+
+    Usage: magic-auth backup [OPTIONS] <FILE>
+
+    Arguments:
+      <FILE>  Where the copy goes
+
+    Options:
+          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults when it
+                           is not there] [env: MAGIC_AUTH_CONFIG]
+          --json           Print JSON instead of a table
+      -h, --help           Print help
+    ");
+}
+
+#[test]
+fn the_help_of_restore() {
+    assert_snapshot!(help(&["restore"]), @r"
+    Put a copy of a backup in the place of the database, which is kept beside it; stop the server first
+
+    Usage: magic-auth restore [OPTIONS] <FILE>
+
+    Arguments:
+      <FILE>  What `backup` made
+
+    Options:
+          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults when it
+                           is not there] [env: MAGIC_AUTH_CONFIG]
+          --json           Print JSON instead of a table
+      -h, --help           Print help
+    ");
+}
+
+#[test]
 fn the_help_of_key() {
     assert_snapshot!(help(&["key"]), @r"
-    Make, list and revoke API keys
+    Make, list, rotate and revoke API keys
 
     Usage: magic-auth key [OPTIONS] <COMMAND>
 
     Commands:
       create  Make a key and print it: the only time that it is shown
       list    List all keys: prefix and last four characters, never the key
+      rotate  Replace a key: print a new one like it, and let the old one expire after a while
       revoke  Revoke a key for good; running servers refuse it when this returns
       help    Print this message or the help of the given subcommand(s)
 
@@ -105,6 +148,8 @@ fn the_help_of_key_create() {
           --kind <KIND>          What the key is for: `root` has no quota and no throttle [possible
                                  values: prod, dev, root]
           --expires <PERIOD>     For how long it is valid, such as 365d [default: until it is revoked]
+          --only <PERMISSIONS>   What the key may do, with commas between [default: everything]
+                                 [possible values: sign-in, account-info, logout]
       -h, --help                 Print help
     ");
 }
@@ -121,6 +166,26 @@ fn the_help_of_key_list() {
                            is not there] [env: MAGIC_AUTH_CONFIG]
           --json           Print JSON instead of a table
       -h, --help           Print help
+    ");
+}
+
+#[test]
+fn the_help_of_key_rotate() {
+    assert_snapshot!(help(&["key", "rotate"]), @r"
+    Replace a key: print a new one like it, and let the old one expire after a while
+
+    Usage: magic-auth key rotate [OPTIONS] <HINT>
+
+    Arguments:
+      <HINT>  Its last four characters, as `key list` shows them, also with the prefix; or the whole key
+
+    Options:
+          --config <PATH>     The configuration file [default: ./config.toml, or built-in defaults when
+                              it is not there] [env: MAGIC_AUTH_CONFIG]
+          --overlap <PERIOD>  For how long the old key stays in force, unless it expires before
+                              [default: 24h]
+          --json              Print JSON instead of a table
+      -h, --help              Print help
     ");
 }
 
@@ -144,13 +209,15 @@ fn the_help_of_key_revoke() {
 
 #[test]
 fn the_help_of_customer() {
-    assert_snapshot!(help(&["customer"]), @r"
-    Show, ban, authorize and sign out customers
+    assert_snapshot!(help(&["customer"]), @"
+    Import, export, list, show, ban, authorize, sign out and erase customers
 
     Usage: magic-auth customer [OPTIONS] <COMMAND>
 
     Commands:
-      show         Show a customer with all bans and the newest sessions and attempts
+      list         List customers, the newest first
+      show         Show a customer with all bans, and the newest sessions, attempts and referred
+                   customers
       ban          Ban a customer (E005) and end all sessions
       unban        Lift a customer's ban
       authorize    Mark a customer's e-mail address as authorized
@@ -158,6 +225,10 @@ fn the_help_of_customer() {
       sign-out     End all sessions of a customer
       why          Tell what a sign-in would answer now, and why, rule by rule
       duplicates   List customers whose addresses would be one mailbox under another canonicalization
+      set-email    Give a customer another e-mail address, or a first one
+      erase        Forget a person for good: only the cuRefNo stays
+      import       Import customers from a file; running it again brings in what is missing
+      export       Export all customers into a file that can be imported again
       help         Print this message or the help of the given subcommand(s)
 
     Options:
@@ -170,13 +241,14 @@ fn the_help_of_customer() {
 
 #[test]
 fn the_help_of_customer_show() {
-    assert_snapshot!(help(&["customer", "show"]), @r"
-    Show a customer with all bans and the newest sessions and attempts
+    assert_snapshot!(help(&["customer", "show"]), @"
+    Show a customer with all bans, and the newest sessions, attempts and referred customers
 
-    Usage: magic-auth customer show [OPTIONS] <EMAIL|CUREFNO>
+    Usage: magic-auth customer show [OPTIONS] <EMAIL|PHONE|CUREFNO>
 
     Arguments:
-      <EMAIL|CUREFNO>  The customer's e-mail address, in any spelling, or cuRefNo
+      <EMAIL|PHONE|CUREFNO>  The customer's e-mail address, in any spelling, telephone number such as
+                             +420777123456, or cuRefNo
 
     Options:
           --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
@@ -192,10 +264,11 @@ fn the_help_of_customer_ban() {
     assert_snapshot!(help(&["customer", "ban"]), @r#"
     Ban a customer (E005) and end all sessions
 
-    Usage: magic-auth customer ban [OPTIONS] --reason <TEXT> <EMAIL|CUREFNO>
+    Usage: magic-auth customer ban [OPTIONS] --reason <TEXT> <EMAIL|PHONE|CUREFNO>
 
     Arguments:
-      <EMAIL|CUREFNO>  The customer's e-mail address, in any spelling, or cuRefNo
+      <EMAIL|PHONE|CUREFNO>  The customer's e-mail address, in any spelling, telephone number such as
+                             +420777123456, or cuRefNo
 
     Options:
           --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
@@ -211,13 +284,14 @@ fn the_help_of_customer_ban() {
 
 #[test]
 fn the_help_of_customer_unban() {
-    assert_snapshot!(help(&["customer", "unban"]), @r"
+    assert_snapshot!(help(&["customer", "unban"]), @"
     Lift a customer's ban
 
-    Usage: magic-auth customer unban [OPTIONS] <EMAIL|CUREFNO>
+    Usage: magic-auth customer unban [OPTIONS] <EMAIL|PHONE|CUREFNO>
 
     Arguments:
-      <EMAIL|CUREFNO>  The customer's e-mail address, in any spelling, or cuRefNo
+      <EMAIL|PHONE|CUREFNO>  The customer's e-mail address, in any spelling, telephone number such as
+                             +420777123456, or cuRefNo
 
     Options:
           --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
@@ -230,13 +304,14 @@ fn the_help_of_customer_unban() {
 
 #[test]
 fn the_help_of_customer_authorize() {
-    assert_snapshot!(help(&["customer", "authorize"]), @r"
+    assert_snapshot!(help(&["customer", "authorize"]), @"
     Mark a customer's e-mail address as authorized
 
-    Usage: magic-auth customer authorize [OPTIONS] <EMAIL|CUREFNO>
+    Usage: magic-auth customer authorize [OPTIONS] <EMAIL|PHONE|CUREFNO>
 
     Arguments:
-      <EMAIL|CUREFNO>  The customer's e-mail address, in any spelling, or cuRefNo
+      <EMAIL|PHONE|CUREFNO>  The customer's e-mail address, in any spelling, telephone number such as
+                             +420777123456, or cuRefNo
 
     Options:
           --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
@@ -249,13 +324,14 @@ fn the_help_of_customer_authorize() {
 
 #[test]
 fn the_help_of_customer_deauthorize() {
-    assert_snapshot!(help(&["customer", "deauthorize"]), @r"
+    assert_snapshot!(help(&["customer", "deauthorize"]), @"
     Mark a customer's e-mail address as not authorized (E007)
 
-    Usage: magic-auth customer deauthorize [OPTIONS] <EMAIL|CUREFNO>
+    Usage: magic-auth customer deauthorize [OPTIONS] <EMAIL|PHONE|CUREFNO>
 
     Arguments:
-      <EMAIL|CUREFNO>  The customer's e-mail address, in any spelling, or cuRefNo
+      <EMAIL|PHONE|CUREFNO>  The customer's e-mail address, in any spelling, telephone number such as
+                             +420777123456, or cuRefNo
 
     Options:
           --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
@@ -268,13 +344,14 @@ fn the_help_of_customer_deauthorize() {
 
 #[test]
 fn the_help_of_customer_sign_out() {
-    assert_snapshot!(help(&["customer", "sign-out"]), @r"
+    assert_snapshot!(help(&["customer", "sign-out"]), @"
     End all sessions of a customer
 
-    Usage: magic-auth customer sign-out [OPTIONS] <EMAIL|CUREFNO>
+    Usage: magic-auth customer sign-out [OPTIONS] <EMAIL|PHONE|CUREFNO>
 
     Arguments:
-      <EMAIL|CUREFNO>  The customer's e-mail address, in any spelling, or cuRefNo
+      <EMAIL|PHONE|CUREFNO>  The customer's e-mail address, in any spelling, telephone number such as
+                             +420777123456, or cuRefNo
 
     Options:
           --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
@@ -355,5 +432,41 @@ fn the_help_of_attempts() {
           --show-emails          Show the whole e-mail addresses in the summary, and not
                                  j***@barasek.com
       -h, --help                 Print help
+    ");
+}
+
+#[test]
+fn the_help_of_completions() {
+    assert_snapshot!(help(&["completions"]), @r"
+    Print a script with which a shell completes commands and options
+
+    Usage: magic-auth completions [OPTIONS] <SHELL>
+
+    Arguments:
+      <SHELL>  Which shell [possible values: bash, zsh, fish]
+
+    Options:
+          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults when it
+                           is not there] [env: MAGIC_AUTH_CONFIG]
+          --json           Print JSON instead of a table
+      -h, --help           Print help
+    ");
+}
+
+#[test]
+fn the_help_of_man() {
+    assert_snapshot!(help(&["man"]), @r"
+    Write the manual, a page for each command
+
+    Usage: magic-auth man [OPTIONS] <FOLDER>
+
+    Arguments:
+      <FOLDER>  Into which folder, such as /usr/local/share/man/man1
+
+    Options:
+          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults when it
+                           is not there] [env: MAGIC_AUTH_CONFIG]
+          --json           Print JSON instead of a table
+      -h, --help           Print help
     ");
 }

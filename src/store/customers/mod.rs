@@ -1,13 +1,21 @@
-//! The table `customers`.
+//! The table `customers`: what a sign-in does with it. What only the operator does stands in files of its own.
 
-mod addresses;
+mod erasure;
+mod imports;
+mod listing;
+
+pub use erasure::Traces;
+pub use imports::PendingReferral;
+pub use listing::{CustomerFilter, CustomerOrder, CustomerRow};
 
 use rusqlite::types::ToSql;
 use rusqlite::{OptionalExtension as _, Row, params};
 
-use super::bans::is_banned;
+use super::bans::{is_active_ban, is_banned};
 use super::{StoreError, Tx};
-use crate::domain::{CanonicalEmail, CuRefNo, CustomerId, EmailAddress, OrganisationId, PersonName, Timestamp};
+use crate::domain::{
+    CanonicalEmail, CompanyName, CuRefNo, CustomerId, EmailAddress, OrganisationId, PersonName, PhoneNumber, Timestamp,
+};
 
 /// What a sign-in needs to know of a customer.
 #[derive(Clone, Copy, Debug)]
@@ -27,23 +35,48 @@ pub struct Customer {
     pub has_last_name: bool,
 }
 
-/// A customer to be made.
+/// A customer to be made. What may be missing is missing in [`NewCustomer::of`].
 #[derive(Debug)]
 pub struct NewCustomer<'n> {
     /// Whose customer.
     pub organisation: OrganisationId,
-    /// The address that is shown.
-    pub email: &'n EmailAddress,
-    /// The address that is unique.
-    pub canonical: &'n CanonicalEmail,
+    /// The address that is shown, and the one that is unique.
+    pub email: Option<(&'n EmailAddress, &'n CanonicalEmail)>,
+    /// The telephone number.
+    pub phone: Option<&'n PhoneNumber>,
     /// The first name.
     pub first_name: Option<&'n PersonName>,
     /// The last name.
     pub last_name: Option<&'n PersonName>,
-    /// Whether the address counts as authorized.
-    pub is_authorized: bool,
+    /// The company's name.
+    pub company_name: Option<&'n CompanyName>,
+    /// The public name; `None`: a new one.
+    pub cu_ref_no: Option<&'n CuRefNo>,
     /// Who brought the customer.
     pub referred_by: Option<CustomerId>,
+    /// Whether the customer is more than a guest.
+    pub is_registered: bool,
+    /// Whether the address counts as authorized.
+    pub is_authorized: bool,
+}
+
+impl NewCustomer<'_> {
+    /// A registered customer of whom nothing is known.
+    #[must_use]
+    pub fn of(organisation: OrganisationId) -> Self {
+        Self {
+            organisation,
+            email: None,
+            phone: None,
+            first_name: None,
+            last_name: None,
+            company_name: None,
+            cu_ref_no: None,
+            referred_by: None,
+            is_registered: true,
+            is_authorized: false,
+        }
+    }
 }
 
 /// What answers tell of a customer.
@@ -63,23 +96,6 @@ pub struct Account {
     pub company_name: Option<String>,
     /// Whether a ban is in force.
     pub is_banned: bool,
-}
-
-/// What the operator is told of a customer.
-#[derive(Clone, Debug)]
-pub struct CustomerRow {
-    /// The customer's row.
-    pub id: CustomerId,
-    /// What answers tell.
-    pub account: Account,
-    /// When the customer or guest was made.
-    pub created_at: Timestamp,
-    /// When the customer registered; `None` for a guest.
-    pub registered_at: Option<Timestamp>,
-    /// When the address was authorized.
-    pub email_authorized_at: Option<Timestamp>,
-    /// The `cuRefNo` of who brought the customer.
-    pub referred_by: Option<String>,
 }
 
 /// What [`Account`] holds, of `customers AS c` at the moment `?1`.
@@ -120,7 +136,7 @@ impl Tx<'_> {
         Ok(customer.optional()?)
     }
 
-    /// The customer with that `cuRefNo`.
+    /// The customer with that `cuRefNo`, unless forgotten.
     ///
     /// # Errors
     /// When the database fails.
@@ -129,31 +145,38 @@ impl Tx<'_> {
         organisation: OrganisationId,
         cu_ref_no: &CuRefNo,
     ) -> Result<Option<CustomerId>, StoreError> {
-        let mut statement = self.prepare("SELECT id FROM customers WHERE organisation_id = ?1 AND cu_ref_no = ?2")?;
+        let mut statement = self
+            .prepare("SELECT id FROM customers WHERE organisation_id = ?1 AND cu_ref_no = ?2 AND erased_at IS NULL")?;
         let found = statement.query_row(params![organisation.0, cu_ref_no.as_str()], |row| row.get(0).map(CustomerId));
         Ok(found.optional()?)
     }
 
-    /// Makes a registered customer.
+    /// Makes a customer; `None` when the address, the telephone number or the `cuRefNo` has an owner already.
     ///
     /// # Errors
-    /// When the database fails or the address has an owner already.
-    pub fn insert_customer(&self, new: &NewCustomer<'_>, now: Timestamp) -> Result<CustomerId, StoreError> {
-        let sql = "INSERT INTO customers (organisation_id, cu_ref_no, email, email_canonical, first_name, last_name,
-                created_at, registered_at, email_authorized_at, referred_by)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9)";
-        self.prepare(sql)?.execute(params![
+    /// When the database fails.
+    pub fn insert_customer(&self, new: &NewCustomer<'_>, at: Timestamp) -> Result<Option<CustomerId>, StoreError> {
+        let generated = new.cu_ref_no.is_none().then(|| CuRefNo::generate(at));
+        let cu_ref_no = new.cu_ref_no.or(generated.as_ref());
+        let sql = "INSERT INTO customers (organisation_id, cu_ref_no, email, email_canonical, phone, first_name,
+                last_name, company_name, created_at, registered_at, email_authorized_at, referred_by)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+            ON CONFLICT DO NOTHING";
+        let inserted = self.prepare(sql)?.execute(params![
             new.organisation.0,
-            CuRefNo::generate(now).as_str(),
-            new.email.as_str(),
-            new.canonical.as_str(),
+            cu_ref_no.map(CuRefNo::as_str),
+            new.email.map(|(email, _)| email.as_str()),
+            new.email.map(|(_, canonical)| canonical.as_str()),
+            new.phone.map(PhoneNumber::as_str),
             new.first_name.map(PersonName::as_str),
             new.last_name.map(PersonName::as_str),
-            now.as_millis(),
-            new.is_authorized.then_some(now.as_millis()),
+            new.company_name.map(CompanyName::as_str),
+            at.as_millis(),
+            new.is_registered.then_some(at.as_millis()),
+            new.is_authorized.then_some(at.as_millis()),
             new.referred_by.map(|referrer| referrer.0),
         ])?;
-        Ok(CustomerId(self.last_insert_rowid()))
+        Ok((inserted == 1).then(|| CustomerId(self.last_insert_rowid())))
     }
 
     /// Registers a guest and fills the names that are missing. What is there is not changed.
@@ -187,6 +210,23 @@ impl Tx<'_> {
         )
     }
 
+    /// Gives the customer another address, authorized since `authorized_at` or not.
+    ///
+    /// # Errors
+    /// When the database fails, has no such customer, or the address has an owner already.
+    pub fn set_email(
+        &self,
+        customer: CustomerId,
+        email: &EmailAddress,
+        canonical: &CanonicalEmail,
+        authorized_at: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
+        self.update_customer(
+            "UPDATE customers SET email = ?2, email_canonical = ?3, email_authorized_at = ?4 WHERE id = ?1",
+            &[&customer.0, &email.as_str(), &canonical.as_str(), &authorized_at.map(Timestamp::as_millis)],
+        )
+    }
+
     /// Ends all sessions that the customer has now.
     ///
     /// # Errors
@@ -201,60 +241,6 @@ impl Tx<'_> {
             changed => Err(StoreError::RowCount(changed)),
         }
     }
-
-    /// All that the operator is told of the owner of an address.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub fn find_customer_by_email(
-        &self,
-        organisation: OrganisationId,
-        canonical: &CanonicalEmail,
-        now: Timestamp,
-    ) -> Result<Option<CustomerRow>, StoreError> {
-        self.find_customer_row("c.email_canonical = ?3", organisation, &canonical.as_str(), now)
-    }
-
-    /// All that the operator is told of the customer with that `cuRefNo`.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub fn find_customer_by_cu_ref_no(
-        &self,
-        organisation: OrganisationId,
-        cu_ref_no: &CuRefNo,
-        now: Timestamp,
-    ) -> Result<Option<CustomerRow>, StoreError> {
-        self.find_customer_row("c.cu_ref_no = ?3", organisation, &cu_ref_no.as_str(), now)
-    }
-
-    fn find_customer_row(
-        &self,
-        condition: &str,
-        organisation: OrganisationId,
-        value: &dyn ToSql,
-        now: Timestamp,
-    ) -> Result<Option<CustomerRow>, StoreError> {
-        let mut statement = self.prepare(&format!(
-            "SELECT {ACCOUNT_COLUMNS}, c.id, c.created_at, c.registered_at, c.email_authorized_at, r.cu_ref_no
-            FROM customers AS c LEFT JOIN customers AS r ON r.id = c.referred_by
-            WHERE c.organisation_id = ?2 AND {condition}"
-        ))?;
-        let row = statement.query_row(params![now.as_millis(), organisation.0, value], read_customer);
-        Ok(row.optional()?)
-    }
-}
-
-fn read_customer(row: &Row<'_>) -> rusqlite::Result<CustomerRow> {
-    let moment = |index| row.get::<_, Option<i64>>(index).map(|at| at.map(Timestamp::from_millis));
-    Ok(CustomerRow {
-        account: read_account(row, 0)?,
-        id: CustomerId(row.get(ACCOUNT_WIDTH)?),
-        created_at: Timestamp::from_millis(row.get(ACCOUNT_WIDTH + 1)?),
-        registered_at: moment(ACCOUNT_WIDTH + 2)?,
-        email_authorized_at: moment(ACCOUNT_WIDTH + 3)?,
-        referred_by: row.get(ACCOUNT_WIDTH + 4)?,
-    })
 }
 
 /// Reads the [`ACCOUNT_COLUMNS`], the first of which is number `first`.

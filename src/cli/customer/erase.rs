@@ -1,0 +1,61 @@
+//! `customer erase`
+
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+
+use super::{Who, find, name};
+use crate::cli::Context;
+use crate::domain::EmailAddress;
+use crate::store::{CustomerRow, Residue};
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Arguments {
+    #[command(flatten)]
+    who: Who,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()> {
+    let mut database = context.open_database()?;
+    let now = context.clock.now();
+    let (organisation, customer) = database.read(|tx| find(context, tx, &arguments.who))?;
+    if !arguments.yes {
+        confirm(&customer)?;
+    }
+    let rules = context.config.email.canonicalization;
+    let email = customer.account.email.as_deref().and_then(|email| EmailAddress::parse(email).ok());
+    let canonical = email.map(|email| email.canonical(rules));
+    let mailbox = canonical.as_ref().map(|canonical| canonical.mailbox(organisation));
+    let traces = database.read(|tx| tx.find_traces(customer.id, mailbox, now))?;
+    let residue = Residue::of(organisation, &customer.account, canonical.as_ref());
+    database.write(|tx| tx.erase_customer(customer.id, mailbox, &traces, now))?;
+    let unfinished = "the data is erased, but may still be found in free parts of the file: erase once more by cuRefNo";
+    database.empty_wal().context(unfinished)?;
+    // Closed before the file is looked into: closing a file ends all locks that the program has on it.
+    drop(database);
+    let path = &context.config.database.path;
+    if residue.is_in(path).context(unfinished)? {
+        let database = context.open_database()?;
+        database.rewrite().and_then(|()| database.empty_wal()).context(unfinished)?;
+    }
+    context.output.done(format!(
+        "Erased {}: address, number, names, bans, sessions and IP addresses. Backups and exports still have them.",
+        customer.account.cu_ref_no
+    ))
+}
+
+fn confirm(customer: &CustomerRow) -> anyhow::Result<()> {
+    if !io::stdin().is_terminal() {
+        bail!("say --yes to erase {} for good: there is no terminal to ask on", name(customer));
+    }
+    let mut out = io::stderr();
+    write!(out, "Erase {} for good? There is no way back. Type yes: ", name(customer))?;
+    out.flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    if answer.trim() == "yes" { Ok(()) } else { bail!("nothing was erased") }
+}

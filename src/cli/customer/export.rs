@@ -1,0 +1,95 @@
+//! `customer export`
+
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use tempfile::NamedTempFile;
+
+use crate::cli::{Context, find_organisation};
+use crate::contacts::{ContactWriter, Form};
+use crate::domain::OrganisationId;
+use crate::store::{CustomerFilter, CustomerOrder, Database, refuse_files_of};
+
+/// Customers that are read at once: what the server's readers and writer do is not kept waiting.
+const PAGE: usize = 1_000;
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Arguments {
+    /// Whose customers; may be left out when there is only one organisation
+    #[arg(long, value_name = "NAME")]
+    organisation: Option<String>,
+    /// The form of the file [default: by its name, .jsonl or .ndjson; else CSV]
+    #[arg(long)]
+    format: Option<FileFormat>,
+    /// The file, which is replaced when it is there; - is standard output
+    file: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FileFormat {
+    Csv,
+    Jsonl,
+}
+
+/// What the command did.
+#[derive(Serialize)]
+struct Exported<'f> {
+    exported: u64,
+    file: &'f Path,
+}
+
+pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()> {
+    let mut database = context.open_database()?;
+    let organisation = database.read(|tx| find_organisation(tx, arguments.organisation.as_deref()))?;
+    let (file, form) = (arguments.file.as_path(), form(context, arguments));
+    if file.as_os_str() == "-" {
+        write(context, &mut database, organisation, form, io::stdout().lock())?;
+        return Ok(());
+    }
+    refuse_files_of(&context.config.database.path, file)?;
+    let failed = || format!("cannot write {}", file.display());
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Under another name until it is whole: who reads FILE never sees half of it.
+    let temporary = NamedTempFile::new_in(folder).with_context(failed)?;
+    let exported = write(context, &mut database, organisation, form, temporary.as_file())?;
+    temporary.as_file().sync_all().with_context(failed)?;
+    temporary.persist(file).with_context(failed)?;
+    context.output.print(&Exported { exported, file }, |done| {
+        format!("Exported {} customers to {}.", done.exported, done.file.display())
+    })
+}
+
+fn form(context: &Context, arguments: &Arguments) -> Form {
+    let extension = arguments.file.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    match arguments.format {
+        Some(FileFormat::Jsonl) => Form::JsonLines,
+        None if ["jsonl", "ndjson"].contains(&extension) || context.output.json => Form::JsonLines,
+        Some(FileFormat::Csv) | None => Form::Csv,
+    }
+}
+
+/// Writes all customers, and gives their number.
+fn write(
+    context: &Context,
+    database: &mut Database,
+    organisation: OrganisationId,
+    form: Form,
+    output: impl Write,
+) -> anyhow::Result<u64> {
+    let mut writer = ContactWriter::begin(form, BufWriter::new(output))?;
+    let mut filter =
+        CustomerFilter { order: CustomerOrder::OldestFirst, limit: PAGE, ..CustomerFilter::of(organisation) };
+    let mut exported = 0;
+    loop {
+        let page = database.read(|tx| tx.list_customers(&filter, |_| true, context.clock.now()))?;
+        let Some(last) = page.last() else { break };
+        filter.after = Some(last.id);
+        exported += page.len() as u64;
+        page.iter().try_for_each(|customer| writer.write(customer))?;
+    }
+    writer.flush()?;
+    Ok(exported)
+}

@@ -1,0 +1,150 @@
+//! `customer list`
+
+use clap::Args;
+use serde::Serialize;
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::is_combining_mark;
+
+use anyhow::Context as _;
+
+use crate::cli::output::{or_dash, table};
+use crate::cli::{Context, find_organisation};
+use crate::config::Period;
+use crate::domain::CuRefNo;
+use crate::store::{CustomerFilter, CustomerRow};
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Arguments {
+    /// Whose customers; may be left out when there is only one organisation
+    #[arg(long, value_name = "NAME")]
+    organisation: Option<String>,
+    /// Only those who are banned
+    #[arg(long)]
+    banned: bool,
+    /// Only guests
+    #[arg(long)]
+    guests: bool,
+    /// Only those whose address is not authorized
+    #[arg(long)]
+    unauthorized: bool,
+    /// Only with this in address, number, names, company or cuRefNo; case and accents do not matter
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
+    /// Only those who came within the last so long, such as 7d
+    #[arg(long, value_name = "PERIOD")]
+    since: Option<Period>,
+    /// At most so many, the newest
+    #[arg(long, value_name = "NUMBER", default_value_t = 50)]
+    limit: usize,
+    /// Only those who come after this customer in the list: the next page
+    #[arg(long, value_name = "CUREFNO", value_parser = CuRefNo::parse)]
+    after: Option<CuRefNo>,
+}
+
+pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()> {
+    let now = context.clock.now();
+    let search = arguments.search.as_deref().map(folded);
+    let is_wanted = |row: &CustomerRow| search.as_ref().is_none_or(|text| searched(row).contains(text));
+    let customers: Vec<ListedCustomer> = context.open_database()?.read(|tx| {
+        let organisation = find_organisation(tx, arguments.organisation.as_deref())?;
+        let after = match &arguments.after {
+            Some(after) => {
+                let found = tx.find_customer_by_cu_ref_no(organisation, after, now)?;
+                Some(found.with_context(|| format!("there is no customer {after}"))?.id)
+            }
+            None => None,
+        };
+        let filter = CustomerFilter {
+            banned: arguments.banned,
+            guests: arguments.guests,
+            unauthorized: arguments.unauthorized,
+            since: arguments.since.map(|period| now - period.get()),
+            after,
+            limit: arguments.limit,
+            ..CustomerFilter::of(organisation)
+        };
+        let rows = tx.list_customers(&filter, is_wanted, now)?;
+        anyhow::Ok(rows.into_iter().map(ListedCustomer::from).collect())
+    })?;
+    context.output.print(&customers, |customers| {
+        let table = customers_table(customers);
+        match customers.last().filter(|_| customers.len() == arguments.limit) {
+            Some(last) => format!("{table}\n\nThere may be more: --after {}", last.cu_ref_no),
+            None => table,
+        }
+    })
+}
+
+/// A customer as lists show one.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ListedCustomer {
+    pub(super) cu_ref_no: String,
+    pub(super) email: Option<String>,
+    pub(super) phone: Option<String>,
+    pub(super) first_name: Option<String>,
+    pub(super) last_name: Option<String>,
+    pub(super) company_name: Option<String>,
+    pub(super) created_at: String,
+    pub(super) registered_at: Option<String>,
+    pub(super) email_authorized_at: Option<String>,
+    pub(super) erased_at: Option<String>,
+    pub(super) referral_id: Option<String>,
+    pub(super) banned: bool,
+}
+
+impl From<CustomerRow> for ListedCustomer {
+    fn from(row: CustomerRow) -> Self {
+        Self {
+            cu_ref_no: row.account.cu_ref_no,
+            email: row.account.email,
+            phone: row.account.phone,
+            first_name: row.account.first_name,
+            last_name: row.account.last_name,
+            company_name: row.account.company_name,
+            created_at: row.created_at.to_string(),
+            registered_at: row.registered_at.map(|at| at.to_string()),
+            email_authorized_at: row.email_authorized_at.map(|at| at.to_string()),
+            erased_at: row.erased_at.map(|at| at.to_string()),
+            referral_id: row.referred_by,
+            banned: row.account.is_banned,
+        }
+    }
+}
+
+fn customers_table(customers: &[ListedCustomer]) -> String {
+    let rows = customers.iter().map(|customer| {
+        let names = [&customer.first_name, &customer.last_name].into_iter().flatten();
+        let name = names.map(String::as_str).collect::<Vec<_>>().join(" ");
+        let states = [
+            ("banned", customer.banned),
+            ("guest", customer.registered_at.is_none()),
+            ("unauthorized", customer.email_authorized_at.is_none()),
+        ];
+        let states = states.into_iter().filter(|(_, applies)| *applies).map(|(state, _)| state);
+        let states = states.collect::<Vec<_>>().join(", ");
+        [
+            customer.cu_ref_no.clone(),
+            or_dash(customer.email.as_ref()),
+            or_dash(customer.phone.as_ref()),
+            or_dash(Some(name).filter(|name| !name.is_empty())),
+            or_dash(customer.company_name.as_ref()),
+            customer.created_at.clone(),
+            or_dash(Some(states).filter(|states| !states.is_empty())),
+        ]
+    });
+    table(["cuRefNo", "email", "phone", "name", "company", "created", "state"], rows, "No customers.")
+}
+
+/// All texts of a customer in which one is searched for.
+fn searched(row: &CustomerRow) -> String {
+    let account = &row.account;
+    let texts = [&account.email, &account.phone, &account.first_name, &account.last_name, &account.company_name];
+    let texts = texts.into_iter().flatten().chain([&account.cu_ref_no]);
+    folded(&texts.map(String::as_str).collect::<Vec<_>>().join(" "))
+}
+
+/// The text in lower case and without accents.
+fn folded(text: &str) -> String {
+    text.nfd().filter(|character| !is_combining_mark(*character)).flat_map(char::to_lowercase).collect()
+}

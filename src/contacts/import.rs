@@ -1,0 +1,178 @@
+//! Bringing contacts into the database, many in one transaction and never for long.
+
+use std::time::Duration;
+
+use super::{Contact, Row};
+use crate::clock::Clock;
+use crate::domain::{Canonicalization, CustomerId, OrganisationId, Timestamp};
+use crate::store::{Database, NewCustomer, StoreError, Tx};
+
+/// Contacts in one transaction. Sign-ins wait for it: it takes some ten milliseconds.
+const BATCH: usize = 500;
+
+/// The pause between two transactions: a server that waits for the lock asks for it every millisecond.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// The longest pause when a server is busy.
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// An import stopped half-way. What is in is in; running it again brings in the rest.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ImportError(#[from] StoreError);
+
+/// What an import did.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ImportReport {
+    /// Contacts that are customers now.
+    pub imported: u64,
+    /// Contacts who were customers already.
+    pub duplicates: u64,
+    /// Referrals whose referrer is not there, or not yet.
+    pub pending_referrals: i64,
+}
+
+/// An import under way.
+pub struct Importer<'d> {
+    database: &'d mut Database,
+    organisation: OrganisationId,
+    canonicalization: Canonicalization,
+    clock: Clock,
+    batch: Vec<(Row, Contact)>,
+    report: ImportReport,
+}
+
+impl<'d> Importer<'d> {
+    /// Begins to import into an organisation.
+    #[must_use]
+    pub fn new(
+        database: &'d mut Database,
+        organisation: OrganisationId,
+        canonicalization: Canonicalization,
+        clock: Clock,
+    ) -> Self {
+        Self { database, organisation, canonicalization, clock, batch: Vec::new(), report: ImportReport::default() }
+    }
+
+    /// Takes a contact. Now and then it writes those that it has taken, and gives the rows among them whose
+    /// `cuRefNo` is somebody else's.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn add(&mut self, row: Row, contact: Contact) -> Result<Vec<Row>, ImportError> {
+        self.batch.push((row, contact));
+        if self.batch.len() < BATCH { Ok(Vec::new()) } else { self.write() }
+    }
+
+    /// What has been written so far.
+    #[must_use]
+    pub fn report(&self) -> ImportReport {
+        self.report
+    }
+
+    /// Writes what was taken, in one transaction. Gives the rows whose `cuRefNo` is somebody else's.
+    ///
+    /// # Errors
+    /// When the database fails. Nothing of it is written then.
+    pub fn write(&mut self) -> Result<Vec<Row>, ImportError> {
+        let (batch, now) = (std::mem::take(&mut self.batch), self.clock.now());
+        let (organisation, rules) = (self.organisation, self.canonicalization);
+        let fates = in_short_transaction(self.database, &self.clock, |tx| {
+            batch
+                .iter()
+                .map(|(_, contact)| insert(tx, organisation, rules, contact, now))
+                .collect::<Result<Vec<_>, _>>()
+        })?;
+        let mut refused = Vec::new();
+        for ((row, _), fate) in batch.into_iter().zip(fates) {
+            match fate {
+                Fate::Imported => self.report.imported += 1,
+                Fate::Duplicate => self.report.duplicates += 1,
+                Fate::CuRefNoTaken => refused.push(row),
+            }
+        }
+        Ok(refused)
+    }
+
+    /// Records the referrals whose referrer came later than the customer: in this file, or in this import
+    /// after an earlier one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn settle_referrals(&mut self) -> Result<ImportReport, ImportError> {
+        let organisation = self.organisation;
+        let mut last = CustomerId(0);
+        loop {
+            let page = self.database.read(|tx| tx.list_settled_referrals(organisation, last, BATCH))?;
+            let Some(end) = page.last() else { break };
+            last = end.customer;
+            in_short_transaction(self.database, &self.clock, |tx| {
+                page.iter().try_for_each(|referral| tx.settle_referral(*referral))
+            })?;
+        }
+        self.report.pending_referrals = self.database.read(|tx| tx.count_pending_referrals(organisation))?;
+        Ok(self.report)
+    }
+}
+
+/// What became of a contact.
+enum Fate {
+    Imported,
+    Duplicate,
+    CuRefNoTaken,
+}
+
+fn insert(
+    tx: &Tx<'_>,
+    organisation: OrganisationId,
+    rules: Canonicalization,
+    contact: &Contact,
+    now: Timestamp,
+) -> Result<Fate, StoreError> {
+    let canonical = contact.email.as_ref().map(|email| email.canonical(rules));
+    // Who brought themselves was brought by nobody.
+    let referral = contact.referral_id.as_ref().filter(|referral| Some(*referral) != contact.cu_ref_no.as_ref());
+    let referred_by = match referral {
+        Some(referral) => tx.find_referrer(organisation, referral)?,
+        None => None,
+    };
+    let new = NewCustomer {
+        email: contact.email.as_ref().zip(canonical.as_ref()),
+        phone: contact.phone.as_ref(),
+        first_name: contact.first_name.as_ref(),
+        last_name: contact.last_name.as_ref(),
+        company_name: contact.company_name.as_ref(),
+        cu_ref_no: contact.cu_ref_no.as_ref(),
+        referred_by,
+        is_registered: contact.is_registered,
+        is_authorized: contact.is_authorized,
+        ..NewCustomer::of(organisation)
+    };
+    let Some(customer) = tx.insert_customer(&new, contact.created_at)? else {
+        let is_known = tx.has_contact(organisation, canonical.as_ref(), contact.phone.as_ref())?;
+        return Ok(if is_known { Fate::Duplicate } else { Fate::CuRefNoTaken });
+    };
+    if let Some(referral) = referral.filter(|_| referred_by.is_none()) {
+        tx.insert_pending_referral(customer, referral)?;
+    }
+    if let Some(ban) = &contact.ban {
+        tx.insert_ban(customer, &ban.reason, ban.expires_at, now)?;
+    }
+    Ok(Fate::Imported)
+}
+
+/// Writes, and then rests so that a running server has its turn: for as long as the writing took, if there was one
+/// that wrote meanwhile.
+fn in_short_transaction<T>(
+    database: &mut Database,
+    clock: &Clock,
+    work: impl FnOnce(&Tx<'_>) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let version = database.data_version()?;
+    let begin = clock.steady();
+    let result = database.write(work)?;
+    let took = clock.steady().saturating_sub(begin);
+    let is_alone = database.data_version()? == version;
+    std::thread::sleep(if is_alone { PAUSE } else { took.clamp(PAUSE, LONGEST_PAUSE) });
+    Ok(result)
+}

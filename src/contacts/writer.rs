@@ -1,0 +1,149 @@
+//! Writing customers as a file of contacts.
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::record::Field;
+use crate::store::CustomerRow;
+
+/// The form of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// CSV with a header.
+    Csv,
+    /// One JSON object a line.
+    JsonLines,
+}
+
+/// Writes customers row by row.
+pub enum ContactWriter<W: Write> {
+    /// As CSV.
+    Csv(Box<csv::Writer<W>>),
+    /// As JSON lines.
+    JsonLines(W),
+}
+
+/// A customer as a row, its fields in the order of [`Field::ALL`].
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Exported<'c> {
+    email: Option<Cow<'c, str>>,
+    phone: Option<&'c str>,
+    first_name: Option<Cow<'c, str>>,
+    last_name: Option<Cow<'c, str>>,
+    company_name: Option<Cow<'c, str>>,
+    cu_ref_no: &'c str,
+    referral_id: Option<&'c str>,
+    registered: bool,
+    email_authorized: bool,
+    banned: bool,
+    ban_reason: Option<Cow<'c, str>>,
+    ban_expires_at: Option<String>,
+    created_at: String,
+}
+
+impl<W: Write> ContactWriter<W> {
+    /// Begins a file.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn begin(form: Form, output: W) -> io::Result<Self> {
+        if form == Form::JsonLines {
+            return Ok(Self::JsonLines(output));
+        }
+        let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(output);
+        writer.write_record(Field::ALL.map(Field::name))?;
+        Ok(Self::Csv(Box::new(writer)))
+    }
+
+    /// Writes a customer.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&mut self, customer: &CustomerRow) -> io::Result<()> {
+        match self {
+            Self::Csv(writer) => Ok(writer.serialize(exported(customer, guarded))?),
+            Self::JsonLines(output) => {
+                serde_json::to_writer(&mut *output, &exported(customer, Cow::Borrowed))?;
+                output.write_all(b"\n")
+            }
+        }
+    }
+
+    /// Writes what is still in memory.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Csv(writer) => writer.flush(),
+            Self::JsonLines(output) => output.flush(),
+        }
+    }
+}
+
+fn exported<'c>(customer: &'c CustomerRow, text: impl Fn(&'c str) -> Cow<'c, str>) -> Exported<'c> {
+    let account = &customer.account;
+    let guard = |value: &'c Option<String>| value.as_deref().map(&text);
+    let ban = customer.ban.as_ref();
+    Exported {
+        email: guard(&account.email),
+        // Digits and a space behind a plus: harmless.
+        phone: account.phone.as_deref(),
+        first_name: guard(&account.first_name),
+        last_name: guard(&account.last_name),
+        company_name: guard(&account.company_name),
+        cu_ref_no: &account.cu_ref_no,
+        referral_id: customer.referred_by.as_deref(),
+        registered: customer.registered_at.is_some(),
+        email_authorized: customer.email_authorized_at.is_some(),
+        banned: ban.is_some(),
+        ban_reason: ban.map(|ban| text(&ban.reason)),
+        ban_expires_at: ban.and_then(|ban| ban.expires_at).map(|at| at.to_string()),
+        created_at: customer.created_at.to_string(),
+    }
+}
+
+/// A text that a spreadsheet would take for a formula gets an apostrophe before it, for customers choose their own
+/// names. So does one that looks like such a text: [`unguarded`] takes one off again.
+fn guarded(text: &str) -> Cow<'_, str> {
+    if is_formula(text.trim_start_matches('\'')) { format!("'{text}").into() } else { text.into() }
+}
+
+/// The text of a cell without its guard.
+pub(super) fn unguarded(cell: &str) -> &str {
+    match cell.strip_prefix('\'') {
+        Some(text) if is_formula(text.trim_start_matches('\'')) => text,
+        _ => cell,
+    }
+}
+
+fn is_formula(text: &str) -> bool {
+    text.starts_with(['=', '+', '-', '@', '\t', '\r'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_formula_is_guarded_and_other_text_is_not() {
+        assert_eq!(guarded("=HYPERLINK(1)"), "'=HYPERLINK(1)");
+        assert_eq!(guarded("'=x"), "''=x");
+        assert_eq!(guarded("O'Brien"), "O'Brien");
+        assert_eq!(guarded("'Ndrangheta"), "'Ndrangheta");
+        assert_eq!(unguarded("+420 777123456"), "+420 777123456");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_guarded_is_read_back_and_is_no_formula(text in "['=+@a\\-]{0,6}|\\PC*") {
+            let cell = guarded(&text);
+            prop_assert_eq!(unguarded(&cell), &text);
+            prop_assert!(!is_formula(&cell));
+        }
+    }
+}

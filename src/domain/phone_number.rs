@@ -1,0 +1,122 @@
+//! A telephone number, as the operator's import brings it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use phonenumber::Mode;
+use phonenumber::country::Id;
+
+/// A valid E.164 number, with a space behind the country's code: `+420 777123456`. This is the form in which
+/// it is kept, shown and unique.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct PhoneNumber(String);
+
+/// The text is no telephone number.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a telephone number such as +420 777123456 (without the country's code, say --default-country)")]
+pub struct PhoneNumberError;
+
+/// The country whose numbers are written without a code: `CZ` (ISO 3166-1 alpha-2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Country(Id);
+
+/// The text is no country.
+#[derive(Debug, thiserror::Error)]
+#[error("a country is two letters, such as CZ")]
+pub struct CountryError;
+
+impl PhoneNumber {
+    /// More than any way to write a number: the parser need not look at it.
+    const MAX_LENGTH: usize = 64;
+
+    /// Reads a number as somebody wrote it. Without its country's code, it is one of `country`.
+    ///
+    /// # Errors
+    /// When it is no number, none that its country gives out, or has an extension.
+    pub fn parse(text: &str, country: Option<Country>) -> Result<Self, PhoneNumberError> {
+        if text.len() > Self::MAX_LENGTH {
+            return Err(PhoneNumberError);
+        }
+        // With its own code, a number needs no country, and the parser must not be misled by one.
+        let country = country.filter(|_| !text.trim_start().starts_with('+'));
+        let number = phonenumber::parse(country.map(|country| country.0), text).map_err(|_| PhoneNumberError)?;
+        if !number.is_valid() || number.extension().is_some() {
+            return Err(PhoneNumberError);
+        }
+        let code = format!("+{}", number.code().value());
+        let e164 = number.format().mode(Mode::E164).to_string();
+        let national = e164.strip_prefix(&code).ok_or(PhoneNumberError)?;
+        Ok(Self(format!("{code} {national}")))
+    }
+
+    /// The number as it is shown.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Closed: a number is personal, and logs have no use for it.
+impl fmt::Debug for PhoneNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PhoneNumber")
+    }
+}
+
+impl FromStr for Country {
+    type Err = CountryError;
+
+    fn from_str(text: &str) -> Result<Self, CountryError> {
+        text.to_ascii_uppercase().parse().map(Self).map_err(|_| CountryError)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn shown(text: &str, country: &str) -> Option<String> {
+        let country = (!country.is_empty()).then(|| country.parse().unwrap());
+        PhoneNumber::parse(text, country).ok().map(|number| number.0)
+    }
+
+    #[test]
+    fn numbers_are_shown_with_a_space_behind_the_countrys_code() {
+        for (text, country, expected) in [
+            ("+420 777 123 456", "", "+420 777123456"),
+            ("777123456", "cz", "+420 777123456"),
+            ("00420777123456", "CZ", "+420 777123456"),
+            ("+1 (415) 555-2671", "CZ", "+1 4155552671"),
+            ("020 8765 4321", "GB", "+44 2087654321"),
+            ("06 698 12345", "IT", "+39 0669812345"),
+            ("8 495 123-45-67", "RU", "+7 4951234567"),
+        ] {
+            assert_eq!(shown(text, country).as_deref(), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_is_refused() {
+        for text in ["", "777123456", "+420", "+420 12", "+999 123456789", "call me", "+420 777123456 ext. 5", "'+420"]
+        {
+            assert_eq!(shown(text, ""), None, "{text}");
+        }
+        assert_eq!(shown(&format!("+420{}777123456", " ".repeat(64)), ""), None);
+        assert!("Czechia".parse::<Country>().is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn reading_any_text_never_panics(text: String, near in "[+0-9 ().;ext=,-]{0,20}") {
+            let _ = (shown(&text, "CZ"), shown(&near, "CZ"), shown(&near, ""));
+        }
+
+        #[test]
+        fn what_is_shown_is_read_back_as_it_is(text in "\\+(420|1|44|39|7|49|55|86)[0-9]{8,11}") {
+            if let Some(once) = shown(&text, "") {
+                prop_assert_eq!(shown(&once, "US"), Some(once));
+            }
+        }
+    }
+}

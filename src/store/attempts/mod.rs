@@ -1,0 +1,152 @@
+//! The table `login_attempts`: what the server does with it. How the operator looks at it stands in files of its own.
+
+mod listing;
+mod summary;
+
+pub use listing::{AttemptFilter, AttemptRow};
+pub use summary::{IpTotal, MailboxTotal, OutcomeTotal};
+
+use rusqlite::params;
+
+use super::{StoreError, Tx};
+use crate::domain::{
+    ApiKeyId, AttemptId, ClientIp, CustomerId, EmailAddress, KeyKind, Mailbox, OrganisationId, Outcome, Timestamp,
+};
+
+/// An attempt to be recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Attempt {
+    /// Whose key was used.
+    pub organisation: OrganisationId,
+    /// The key.
+    pub api_key: ApiKeyId,
+    /// The mailbox; `None` when the address was not valid.
+    pub mailbox: Option<Mailbox>,
+    /// The address, when it was valid.
+    pub email: Option<EmailAddress>,
+    /// Where the customer was.
+    pub ip: Option<ClientIp>,
+}
+
+/// What the throttle needs of an attempt to remember it.
+#[derive(Clone, Copy, Debug)]
+pub struct ThrottledAttempt {
+    /// The organisation.
+    pub organisation: OrganisationId,
+    /// The mailbox.
+    pub mailbox: Mailbox,
+    /// Where the customer was.
+    pub ip: Option<ClientIp>,
+    /// When.
+    pub at: Timestamp,
+    /// How many alike.
+    pub count: u32,
+}
+
+impl Tx<'_> {
+    /// Records how an attempt ended. With a customer, the address is the customer's and not repeated.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn insert_attempt(
+        &self,
+        attempt: &Attempt,
+        customer: Option<CustomerId>,
+        outcome: Outcome,
+        at: Timestamp,
+        count: u32,
+    ) -> Result<(), StoreError> {
+        let email = attempt.email.as_ref().filter(|_| customer.is_none());
+        let mut statement = self.prepare(
+            "INSERT INTO login_attempts
+                (organisation_id, api_key_id, customer_id, mailbox, email, ip, outcome, at, count)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?;
+        statement.execute(params![
+            attempt.organisation.0,
+            attempt.api_key.0,
+            customer.map(|customer| customer.0),
+            attempt.mailbox.map(|mailbox| mailbox.0),
+            email.map(EmailAddress::as_str),
+            attempt.ip.map(|ip| ip.to_string()),
+            outcome.to_string(),
+            at.as_millis(),
+            count,
+        ])?;
+        Ok(())
+    }
+
+    /// When the newest attempt was made, or the newest customer, whichever was later. Reads all rows.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn find_newest_moment(&self) -> Result<Option<Timestamp>, StoreError> {
+        let sql = "SELECT max(at) FROM
+            (SELECT max(at) AS at FROM login_attempts UNION ALL SELECT max(created_at) FROM customers)";
+        let newest: Option<i64> = self.prepare(sql)?.query_row([], |row| row.get(0))?;
+        Ok(newest.map(Timestamp::from_millis))
+    }
+
+    /// The attempts since `start` that went through the throttle, the oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn list_throttled_attempts(&self, start: Timestamp) -> Result<Vec<ThrottledAttempt>, StoreError> {
+        let mut statement = self.prepare(
+            "SELECT a.at, a.organisation_id, a.mailbox, a.ip, a.count, k.prefix, a.outcome IN ('E001', 'E006')
+            FROM login_attempts AS a JOIN api_keys AS k ON k.id = a.api_key_id
+            ORDER BY a.id DESC",
+        )?;
+        let mut rows = statement.query([])?;
+        let mut attempts = Vec::new();
+        while let Some(row) = rows.next()? {
+            let at = Timestamp::from_millis(row.get(0)?);
+            if at < start {
+                // These two are written later than they happened, and say nothing of the rows before them.
+                if row.get(6)? {
+                    continue;
+                }
+                break;
+            }
+            let (mailbox, prefix) = (row.get::<_, Option<i64>>(2)?, row.get_ref(5)?.as_str().unwrap_or_default());
+            let Some(mailbox) = mailbox.map(Mailbox) else { continue };
+            if KeyKind::from_prefix(prefix) == Some(KeyKind::Root) {
+                continue;
+            }
+            attempts.push(ThrottledAttempt {
+                organisation: OrganisationId(row.get(1)?),
+                mailbox,
+                ip: row.get_ref(3)?.as_str().ok().and_then(|ip| ClientIp::parse(ip).ok()),
+                at,
+                count: row.get(4)?,
+            });
+        }
+        attempts.reverse();
+        Ok(attempts)
+    }
+
+    /// When the next attempts after this one happened, in the order of their numbers, at most `limit`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn list_attempt_times(
+        &self,
+        after: Option<AttemptId>,
+        limit: u32,
+    ) -> Result<Vec<(AttemptId, Timestamp)>, StoreError> {
+        let mut statement = self.prepare("SELECT id, at FROM login_attempts WHERE id > ?1 ORDER BY id LIMIT ?2")?;
+        let rows = statement.query_map(params![after.map_or(i64::MIN, |after| after.0), limit], |row| {
+            Ok((AttemptId(row.get(0)?), Timestamp::from_millis(row.get(1)?)))
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Deletes a recorded attempt.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn delete_attempt(&self, id: AttemptId) -> Result<(), StoreError> {
+        self.prepare("DELETE FROM login_attempts WHERE id = ?1")?.execute([id.0])?;
+        Ok(())
+    }
+}

@@ -1,0 +1,143 @@
+//! A copy of a database on its way: written under a temporary name, checked, and put in its place in one
+//! step. Whatever ends the program before that step leaves the place as it was.
+
+use std::ffi::OsString;
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, fchown};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use super::schema::{self, SchemaError};
+use super::{CopyError, OpenError, connection};
+
+/// What a copy holds.
+#[derive(Clone, Copy, Debug)]
+pub struct Contents {
+    /// The version of its schema.
+    pub version: i64,
+    /// The customers of all organisations, guests too.
+    pub customers: i64,
+    /// Its length.
+    pub bytes: u64,
+}
+
+/// A copy under a temporary name. Dropping it deletes it.
+#[derive(Debug)]
+pub(super) struct PendingCopy {
+    file: NamedTempFile,
+    place: PathBuf,
+}
+
+impl PendingCopy {
+    /// Makes an empty file beside `place`, for nobody but its owner to read.
+    pub(super) fn beside(place: &Path) -> Result<Self, CopyError> {
+        let folder = folder_of(place);
+        if !folder.is_dir() {
+            return Err(CopyError::NoFolder { path: folder.to_owned() });
+        }
+        let file = tempfile::Builder::new().prefix(".magic-auth-").suffix(".part").tempfile_in(folder);
+        Ok(Self { file: file.map_err(CopyError::write(place))?, place: place.to_owned() })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// Fills the copy with all that comes from `source`.
+    pub(super) fn fill(&self, source: &Path) -> Result<(), CopyError> {
+        let mut from = File::open(source).map_err(CopyError::read(source))?;
+        io::copy(&mut from, &mut self.file.as_file()).map_err(CopyError::write(&self.place))?;
+        Ok(())
+    }
+
+    /// Gives the copy to the owner of what it replaces: a server that may not open it would not start.
+    pub(super) fn give_to_owner_of(&self, replaced: &Metadata) -> Result<(), CopyError> {
+        let own = self.file.as_file().metadata().map_err(CopyError::write(&self.place))?;
+        if (own.uid(), own.gid()) != (replaced.uid(), replaced.gid()) {
+            let given = fchown(self.file.as_file(), Some(replaced.uid()), Some(replaced.gid()));
+            given.map_err(|_| CopyError::NotTheOwner { path: self.place.clone() })?;
+        }
+        Ok(())
+    }
+
+    /// Checks that this is a sound database of this program, and brings it to the disk. Errors name `origin`, of
+    /// which this is a copy.
+    pub(super) fn check(&self, origin: &Path) -> Result<Contents, CopyError> {
+        let (version, customers) = self.inspect(origin)?;
+        let failed = CopyError::write(&self.place);
+        self.file.as_file().sync_all().map_err(&failed)?;
+        let bytes = self.file.as_file().metadata().map_err(&failed)?.len();
+        Ok(Contents { version, customers, bytes })
+    }
+
+    /// Gives the version and the number of customers.
+    fn inspect(&self, origin: &Path) -> Result<(i64, i64), CopyError> {
+        let unusable = CopyError::unusable(origin);
+        let connection = connection::open_unchanged(self.path()).map_err(&unusable)?;
+        let version = match schema::recognise(&connection) {
+            Ok(0) | Err(SchemaError::Foreign) => return Err(CopyError::Foreign { path: origin.to_owned() }),
+            Err(SchemaError::Database(cause)) => return Err(unusable(cause)),
+            Err(error) => return Err(OpenError::at(origin, error).into()),
+            Ok(version) => version,
+        };
+        // A database in WAL mode could not be read where nothing can be written beside it.
+        connection::leave_wal(&connection).map_err(&unusable)?;
+        if let Some(finding) = connection::find_damage(&connection).map_err(&unusable)?.into_iter().next() {
+            return Err(CopyError::Damaged { path: origin.to_owned(), finding });
+        }
+        let customers = "SELECT count(*) FROM customers";
+        let customers = connection.query_row(customers, [], |row| row.get(0)).map_err(&unusable)?;
+        Ok((version, customers))
+    }
+
+    /// Puts the copy in its place, where it replaces what is there. It is on the disk when this returns.
+    pub(super) fn put_in_place(self) -> Result<(), CopyError> {
+        let failed = CopyError::write(&self.place);
+        self.file.persist(&self.place).map_err(|error| failed(error.error))?;
+        sync_folder_of(&self.place).map_err(failed)
+    }
+}
+
+/// What stands in the folder of `path` stands there also after a power cut.
+pub(super) fn sync_folder_of(path: &Path) -> io::Result<()> {
+    File::open(folder_of(path))?.sync_all()
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The files beside a database that SQLite would read together with it.
+pub(super) const JOURNALS: [&str; 2] = ["-wal", "-journal"];
+
+/// The path with `suffix` at its end.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}
+
+/// Refuses a file that is the database or belongs to it, by whichever name.
+///
+/// # Errors
+/// When it is one of them.
+pub fn refuse_files_of(database: &Path, file: &Path) -> Result<(), CopyError> {
+    let identity = |path: &Path| std::fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino())).ok();
+    let own = ["", "-wal", "-journal", "-shm", ".lock"].map(|suffix| beside(database, suffix));
+    if own.iter().any(|own| own == file || (identity(own).is_some() && identity(own) == identity(file))) {
+        return Err(CopyError::IsDatabase { path: file.to_owned() });
+    }
+    Ok(())
+}
+
+/// Refuses a file beside which a journal stands: SQLite would take it for a part of what is put there, and
+/// without it what is there is not whole.
+pub(super) fn refuse_journals(file: &Path) -> Result<(), CopyError> {
+    let is_filled = |path: &PathBuf| std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0);
+    match JOURNALS.map(|suffix| beside(file, suffix)).into_iter().find(is_filled) {
+        Some(path) => Err(CopyError::HasJournal { path }),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,96 @@
+//! Forgetting a person: everything personal goes, in all tables; what is left is the `cuRefNo`.
+
+use std::time::Duration;
+
+use rusqlite::params;
+
+use crate::domain::{CustomerId, Mailbox, SessionId, Timestamp};
+use crate::store::{StoreError, Tx};
+
+/// Where a customer stands in the two tables that are too large to be searched while others wait to write.
+#[derive(Debug)]
+pub struct Traces {
+    sessions: Vec<i64>,
+    attempts: Vec<i64>,
+    /// From here on the tables have to be searched once more.
+    next_session: SessionId,
+    next_attempt: i64,
+}
+
+/// The clock may be set back so far while the tables are searched.
+const MARGIN: Duration = Duration::from_mins(1);
+
+impl Tx<'_> {
+    /// Finds the traces of a customer. Reads both tables.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn find_traces(
+        &self,
+        customer: CustomerId,
+        mailbox: Option<Mailbox>,
+        now: Timestamp,
+    ) -> Result<Traces, StoreError> {
+        let newest = "SELECT coalesce(max(id), 0) FROM login_attempts";
+        let newest: i64 = self.prepare(newest)?.query_row([], |row| row.get(0))?;
+        Ok(Traces {
+            sessions: self.list_session_numbers(customer, 0)?,
+            attempts: self.list_attempt_numbers(customer, mailbox, 0)?,
+            next_session: SessionId::earliest_at(now - MARGIN),
+            next_attempt: newest + 1,
+        })
+    }
+
+    /// Forgets a person: address, number, names, bans, sessions, and the addresses in attempts.
+    ///
+    /// # Errors
+    /// When the database fails or has no such customer.
+    pub fn erase_customer(
+        &self,
+        customer: CustomerId,
+        mailbox: Option<Mailbox>,
+        traces: &Traces,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.update_customer(
+            "UPDATE customers
+            SET email = NULL, email_canonical = NULL, phone = NULL, first_name = NULL, last_name = NULL,
+                company_name = NULL, registered_at = NULL, email_authorized_at = NULL,
+                session_epoch = session_epoch + 1, erased_at = coalesce(erased_at, ?2)
+            WHERE id = ?1",
+            &[&customer.0, &now.as_millis()],
+        )?;
+        for table in ["bans", "pending_referrals"] {
+            self.prepare(&format!("DELETE FROM {table} WHERE customer_id = ?1"))?.execute([customer.0])?;
+        }
+        let sessions = self.list_session_numbers(customer, traces.next_session.as_i64())?;
+        for id in traces.sessions.iter().chain(&sessions) {
+            self.prepare("DELETE FROM sessions WHERE id = ?1")?.execute([id])?;
+        }
+        let attempts = self.list_attempt_numbers(customer, mailbox, traces.next_attempt)?;
+        for id in traces.attempts.iter().chain(&attempts) {
+            self.prepare("UPDATE login_attempts SET mailbox = NULL, email = NULL, ip = NULL WHERE id = ?1")?
+                .execute([id])?;
+        }
+        Ok(())
+    }
+
+    fn list_session_numbers(&self, customer: CustomerId, first: i64) -> Result<Vec<i64>, StoreError> {
+        let mut statement = self.prepare("SELECT id FROM sessions WHERE id >= ?1 AND customer_id = ?2")?;
+        let rows = statement.query_map([first, customer.0], |row| row.get(0))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    fn list_attempt_numbers(
+        &self,
+        customer: CustomerId,
+        mailbox: Option<Mailbox>,
+        first: i64,
+    ) -> Result<Vec<i64>, StoreError> {
+        let mut statement =
+            self.prepare("SELECT id FROM login_attempts WHERE id >= ?1 AND (customer_id = ?2 OR mailbox = ?3)")?;
+        let values = params![first, customer.0, mailbox.map(|mailbox| mailbox.0)];
+        let rows = statement.query_map(values, |row| row.get(0))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+}

@@ -1,0 +1,95 @@
+//! What only an import does: it asks who is there, and remembers referrals until their referrer has come.
+
+use rusqlite::params;
+
+use crate::domain::{CanonicalEmail, CuRefNo, CustomerId, OrganisationId, PhoneNumber};
+use crate::store::{StoreError, Tx};
+
+/// A referral whose referrer has come.
+#[derive(Clone, Copy, Debug)]
+pub struct PendingReferral {
+    /// Who was brought.
+    pub customer: CustomerId,
+    /// By whom.
+    pub referrer: CustomerId,
+}
+
+impl Tx<'_> {
+    /// Whether the address or the telephone number has an owner.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn has_contact(
+        &self,
+        organisation: OrganisationId,
+        canonical: Option<&CanonicalEmail>,
+        phone: Option<&PhoneNumber>,
+    ) -> Result<bool, StoreError> {
+        let mut statement = self.prepare(
+            "SELECT EXISTS (SELECT 1 FROM customers WHERE organisation_id = ?1 AND email_canonical = ?2)
+                OR EXISTS (SELECT 1 FROM customers WHERE organisation_id = ?1 AND phone = ?3)",
+        )?;
+        let values = params![organisation.0, canonical.map(CanonicalEmail::as_str), phone.map(PhoneNumber::as_str)];
+        Ok(statement.query_row(values, |row| row.get(0))?)
+    }
+
+    /// Remembers who is to be recorded as the customer's referrer once there is such a customer.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn insert_pending_referral(&self, customer: CustomerId, referrer: &CuRefNo) -> Result<(), StoreError> {
+        self.prepare("INSERT INTO pending_referrals (customer_id, cu_ref_no) VALUES (?1, ?2)")?
+            .execute(params![customer.0, referrer.as_str()])?;
+        Ok(())
+    }
+
+    /// Pending referrals whose referrer is there by now, of customers behind `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn list_settled_referrals(
+        &self,
+        organisation: OrganisationId,
+        after: CustomerId,
+        limit: usize,
+    ) -> Result<Vec<PendingReferral>, StoreError> {
+        let mut statement = self.prepare(
+            "SELECT c.id, r.id FROM pending_referrals AS p
+            JOIN customers AS c ON c.id = p.customer_id
+            JOIN customers AS r
+                ON r.organisation_id = c.organisation_id AND r.cu_ref_no = p.cu_ref_no AND r.erased_at IS NULL
+            WHERE p.customer_id > ?2 AND c.organisation_id = ?1 AND r.id <> c.id
+            ORDER BY p.customer_id LIMIT ?3",
+        )?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = statement.query_map(params![organisation.0, after.0, limit], |row| {
+            Ok(PendingReferral { customer: CustomerId(row.get(0)?), referrer: CustomerId(row.get(1)?) })
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Records the referrer of a pending referral. A referrer that is recorded already stays.
+    ///
+    /// # Errors
+    /// When the database fails or has no such customer.
+    pub fn settle_referral(&self, referral: PendingReferral) -> Result<(), StoreError> {
+        self.update_customer(
+            "UPDATE customers SET referred_by = coalesce(referred_by, ?2) WHERE id = ?1",
+            &[&referral.customer.0, &referral.referrer.0],
+        )?;
+        self.prepare("DELETE FROM pending_referrals WHERE customer_id = ?1")?.execute([referral.customer.0])?;
+        Ok(())
+    }
+
+    /// The referrals of an organisation that wait for their referrer.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn count_pending_referrals(&self, organisation: OrganisationId) -> Result<i64, StoreError> {
+        let mut statement = self.prepare(
+            "SELECT count(*) FROM pending_referrals AS p JOIN customers AS c ON c.id = p.customer_id
+            WHERE c.organisation_id = ?1",
+        )?;
+        Ok(statement.query_row([organisation.0], |row| row.get(0))?)
+    }
+}

@@ -1,0 +1,240 @@
+//! Customers as the operator sees them: found one by one, or listed.
+
+use rusqlite::types::ToSql;
+use rusqlite::{OptionalExtension as _, Row, params};
+
+use super::{ACCOUNT_COLUMNS, ACCOUNT_WIDTH, Account, read_account};
+use crate::domain::{CanonicalEmail, CuRefNo, CustomerId, OrganisationId, PhoneNumber, Timestamp};
+use crate::store::bans::is_active_ban;
+use crate::store::{BanRow, StoreError, Tx};
+
+/// What the operator is told of a customer.
+#[derive(Clone, Debug)]
+pub struct CustomerRow {
+    /// The customer's row.
+    pub id: CustomerId,
+    /// Whose customer.
+    pub organisation: OrganisationId,
+    /// What answers tell.
+    pub account: Account,
+    /// When the customer or guest was made.
+    pub created_at: Timestamp,
+    /// When the customer registered; `None` for a guest.
+    pub registered_at: Option<Timestamp>,
+    /// When the address was authorized.
+    pub email_authorized_at: Option<Timestamp>,
+    /// The `cuRefNo` of who brought the customer, also when nobody has it yet.
+    pub referred_by: Option<String>,
+    /// When the person was forgotten.
+    pub erased_at: Option<Timestamp>,
+    /// The ban in force.
+    pub ban: Option<BanRow>,
+}
+
+/// Which customers to list. Sandbox customers and people who were forgotten are none.
+#[derive(Clone, Copy, Debug)]
+pub struct CustomerFilter {
+    /// Whose customers.
+    pub organisation: OrganisationId,
+    /// Only those with a ban in force.
+    pub banned: bool,
+    /// Only guests.
+    pub guests: bool,
+    /// Only those whose address is not authorized.
+    pub unauthorized: bool,
+    /// Only those made at or after this moment.
+    pub since: Option<Timestamp>,
+    /// In which order.
+    pub order: CustomerOrder,
+    /// Only those behind this one in the order.
+    pub after: Option<CustomerId>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+impl CustomerFilter {
+    /// All customers of an organisation, the newest first.
+    #[must_use]
+    pub fn of(organisation: OrganisationId) -> Self {
+        Self {
+            organisation,
+            banned: false,
+            guests: false,
+            unauthorized: false,
+            since: None,
+            order: CustomerOrder::NewestFirst,
+            after: None,
+            limit: usize::MAX,
+        }
+    }
+}
+
+/// In which order customers are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CustomerOrder {
+    /// In the order in which they came.
+    OldestFirst,
+    /// The newest first.
+    NewestFirst,
+}
+
+/// Of `customers AS c` at the moment `?1`, with the tables of [`SELECT_FROM`].
+const SELECT: &str = "c.id, c.created_at, c.registered_at, c.email_authorized_at,
+    coalesce(r.cu_ref_no, p.cu_ref_no), c.erased_at, b.reason, b.created_at, b.expires_at, b.lifted_at,
+    c.organisation_id";
+
+const SELECT_FROM: &str = concat!(
+    "FROM customers AS c
+    LEFT JOIN customers AS r ON r.id = c.referred_by
+    LEFT JOIN pending_referrals AS p ON p.customer_id = c.id
+    LEFT JOIN bans AS b ON b.id = (SELECT max(b.id) FROM bans AS b WHERE b.customer_id = c.id AND ",
+    is_active_ban!(),
+    ")"
+);
+
+impl Tx<'_> {
+    /// The owner of an address.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn find_customer_by_email(
+        &self,
+        organisation: OrganisationId,
+        canonical: &CanonicalEmail,
+        now: Timestamp,
+    ) -> Result<Option<CustomerRow>, StoreError> {
+        self.find_customer_row(
+            "c.organisation_id = ?2 AND c.email_canonical = ?3",
+            &[&organisation.0, &canonical.as_str()],
+            now,
+        )
+    }
+
+    /// The owner of a telephone number.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn find_customer_by_phone(
+        &self,
+        organisation: OrganisationId,
+        phone: &PhoneNumber,
+        now: Timestamp,
+    ) -> Result<Option<CustomerRow>, StoreError> {
+        self.find_customer_row("c.organisation_id = ?2 AND c.phone = ?3", &[&organisation.0, &phone.as_str()], now)
+    }
+
+    /// The customer with that `cuRefNo`, also when the person was forgotten.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn find_customer_by_cu_ref_no(
+        &self,
+        organisation: OrganisationId,
+        cu_ref_no: &CuRefNo,
+        now: Timestamp,
+    ) -> Result<Option<CustomerRow>, StoreError> {
+        self.find_customer_row(
+            "c.organisation_id = ?2 AND c.cu_ref_no = ?3",
+            &[&organisation.0, &cu_ref_no.as_str()],
+            now,
+        )
+    }
+
+    /// The customer of that row.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn find_customer_by_id(&self, customer: CustomerId, now: Timestamp) -> Result<Option<CustomerRow>, StoreError> {
+        self.find_customer_row("c.id = ?2", &[&customer.0], now)
+    }
+
+    fn find_customer_row(
+        &self,
+        condition: &str,
+        values: &[&dyn ToSql],
+        now: Timestamp,
+    ) -> Result<Option<CustomerRow>, StoreError> {
+        let mut statement =
+            self.prepare(&format!("SELECT {ACCOUNT_COLUMNS}, {SELECT} {SELECT_FROM} WHERE {condition}"))?;
+        let now = now.as_millis();
+        let values: Vec<&dyn ToSql> = [&now as &dyn ToSql].iter().chain(values).copied().collect();
+        Ok(statement.query_row(values.as_slice(), read_customer).optional()?)
+    }
+
+    /// The customers that the filter lets through and that `is_wanted`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn list_customers(
+        &self,
+        filter: &CustomerFilter,
+        is_wanted: impl Fn(&CustomerRow) -> bool,
+        now: Timestamp,
+    ) -> Result<Vec<CustomerRow>, StoreError> {
+        let (behind, order, start) = match filter.order {
+            CustomerOrder::OldestFirst => (">", "ASC", i64::MIN),
+            CustomerOrder::NewestFirst => ("<", "DESC", i64::MAX),
+        };
+        // The + keeps SQLite from the index by organisation, in which each page would have to sort all customers.
+        let mut statement = self.prepare(&format!(
+            "SELECT {ACCOUNT_COLUMNS}, {SELECT} {SELECT_FROM}
+            WHERE +c.organisation_id = ?2 AND c.erased_at IS NULL AND coalesce(c.email_canonical, '') NOT GLOB 'sandbox:*'
+                AND c.id {behind} ?3 AND (NOT ?4 OR b.id IS NOT NULL)
+                AND (NOT ?5 OR c.registered_at IS NULL) AND (NOT ?6 OR c.email_authorized_at IS NULL)
+                AND (?7 IS NULL OR c.created_at >= ?7)
+            ORDER BY c.id {order}"
+        ))?;
+        let rows = statement.query_map(
+            params![
+                now.as_millis(),
+                filter.organisation.0,
+                filter.after.map_or(start, |customer| customer.0),
+                filter.banned,
+                filter.guests,
+                filter.unauthorized,
+                filter.since.map(Timestamp::as_millis),
+            ],
+            read_customer,
+        )?;
+        let wanted = rows.filter(|row| row.as_ref().map_or(true, &is_wanted));
+        Ok(wanted.take(filter.limit).collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The customers whom this one brought: how many, and the newest of them, at most `limit`. Reads the
+    /// whole table.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn list_referred(&self, referrer: CustomerId, limit: usize) -> Result<(usize, Vec<String>), StoreError> {
+        let mut statement = self.prepare("SELECT cu_ref_no FROM customers WHERE referred_by = ?1 ORDER BY id DESC")?;
+        let mut brought: Vec<String> =
+            statement.query_map([referrer.0], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        let count = brought.len();
+        brought.truncate(limit);
+        Ok((count, brought))
+    }
+}
+
+fn read_customer(row: &Row<'_>) -> rusqlite::Result<CustomerRow> {
+    let moment = |index| row.get::<_, Option<i64>>(ACCOUNT_WIDTH + index).map(|at| at.map(Timestamp::from_millis));
+    let ban = match row.get::<_, Option<String>>(ACCOUNT_WIDTH + 6)? {
+        None => None,
+        Some(reason) => Some(BanRow {
+            reason,
+            created_at: Timestamp::from_millis(row.get(ACCOUNT_WIDTH + 7)?),
+            expires_at: moment(8)?,
+            lifted_at: moment(9)?,
+        }),
+    };
+    Ok(CustomerRow {
+        account: read_account(row, 0)?,
+        id: CustomerId(row.get(ACCOUNT_WIDTH)?),
+        organisation: OrganisationId(row.get(ACCOUNT_WIDTH + 10)?),
+        created_at: Timestamp::from_millis(row.get(ACCOUNT_WIDTH + 1)?),
+        registered_at: moment(2)?,
+        email_authorized_at: moment(3)?,
+        referred_by: row.get(ACCOUNT_WIDTH + 4)?,
+        erased_at: moment(5)?,
+        ban,
+    })
+}

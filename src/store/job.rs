@@ -1,0 +1,80 @@
+//! What the writer is told to do, and how it answers.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::writer::BatchError;
+use super::{StoreError, Tx};
+
+/// What the writer's thread is told to do.
+pub(super) enum Order {
+    Job(Box<dyn Job>),
+    EmptyWal(oneshot::Sender<Result<bool, StoreError>>),
+}
+
+/// Orders that are done together: the jobs in one transaction, the rest after it.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub(super) jobs: Vec<Box<dyn Job>>,
+    pub(super) emptyings: Vec<oneshot::Sender<Result<bool, StoreError>>>,
+}
+
+impl Extend<Order> for Batch {
+    fn extend<I: IntoIterator<Item = Order>>(&mut self, orders: I) {
+        for order in orders {
+            match order {
+                Order::Job(job) => self.jobs.push(job),
+                Order::EmptyWal(reply) => self.emptyings.push(reply),
+            }
+        }
+    }
+}
+
+/// A piece of work within a shared transaction.
+pub(super) trait Job: Send {
+    /// Does the work and keeps its result, which may be committed, or the text of whose error is given.
+    fn run(&mut self, tx: &Tx<'_>) -> Result<(), String>;
+    /// Tells whoever waits, after the commit or its failure.
+    fn answer(self: Box<Self>, failure: Option<&Arc<BatchError>>);
+}
+
+/// A job that does this work, and where its result can be waited for.
+pub(super) fn new<T: Send + 'static>(
+    work: impl FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+) -> (Box<dyn Job>, oneshot::Receiver<Result<T, StoreError>>) {
+    let (reply, answer) = oneshot::channel();
+    (Box::new(Task { work: Some(work), result: None, reply }), answer)
+}
+
+struct Task<W, T> {
+    work: Option<W>,
+    result: Option<Result<T, StoreError>>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<W, T> Job for Task<W, T>
+where
+    W: FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send,
+    T: Send,
+{
+    fn run(&mut self, tx: &Tx<'_>) -> Result<(), String> {
+        let Some(work) = self.work.take() else { return Ok(()) };
+        // What a panicking job did in the database is undone with its savepoint, and the job itself
+        // is not used again.
+        let result = catch_unwind(AssertUnwindSafe(|| work(tx))).unwrap_or(Err(StoreError::Panicked));
+        self.result.insert(result).as_ref().map(drop).map_err(ToString::to_string)
+    }
+
+    fn answer(self: Box<Self>, failure: Option<&Arc<BatchError>>) {
+        let result = match (self.result, failure) {
+            (Some(Err(error)), _) => Err(error),
+            (_, Some(failure)) => Err(StoreError::Batch(failure.clone())),
+            (Some(result), None) => result,
+            (None, None) => Err(StoreError::Stopped),
+        };
+        // Whoever waited may have gone: a client that hung up.
+        let _ = self.reply.send(result);
+    }
+}

@@ -1,0 +1,101 @@
+//! A restored database: a checked copy of a backup takes the place of the database, which is kept beside it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, ErrorCode};
+
+use super::copy::{Contents, JOURNALS, PendingCopy, beside, refuse_files_of, refuse_journals, sync_folder_of};
+use super::lock::real_path;
+use super::schema::{self, SchemaError};
+use super::{CopyError, OpenError, ServerLock, connection};
+use crate::domain::Timestamp;
+
+/// What a restoration has done.
+#[derive(Debug)]
+pub struct Restored {
+    /// What the database holds now.
+    pub contents: Contents,
+    /// The earlier database, with its journal when it was damaged; empty when there was none.
+    pub kept: Vec<PathBuf>,
+}
+
+/// Puts a checked copy of the backup `file` in the place of the database. The earlier database is kept beside
+/// it, under a name with the time `now`.
+///
+/// At no moment is there no database, or one beside a journal that is not its own: the earlier database is
+/// brought into one file, gets its second name, and is replaced in one step.
+///
+/// # Errors
+/// When a server or another program uses the database, `file` is no sound backup, or the system refuses.
+pub fn restore(database: &Path, file: &Path, now: Timestamp) -> Result<Restored, CopyError> {
+    let database = real_path(&std::path::absolute(database).map_err(CopyError::write(database))?);
+    refuse_files_of(&database, file)?;
+    if file.is_dir() {
+        return Err(CopyError::NotAFile { path: file.to_owned() });
+    }
+    let copy = PendingCopy::beside(&database)?;
+    let _lock = ServerLock::take(&database)?;
+    refuse_journals(file)?;
+    copy.fill(file)?;
+    let contents = copy.check(file)?;
+
+    let earlier = match std::fs::metadata(&database) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => None,
+        earlier => Some(earlier.map_err(CopyError::read(&database))?),
+    };
+    let mut seized = None;
+    if let Some(earlier) = &earlier {
+        copy.give_to_owner_of(earlier)?;
+        seized = seize(&database)?;
+    }
+    let kept = beside(&database, &format!(".before-restore-{}", now.to_string().replace(':', "")));
+    let kept = set_aside(&database, earlier.is_some(), &kept).map_err(CopyError::write(&kept))?;
+    copy.put_in_place()?;
+    drop(seized);
+    Ok(Restored { contents, kept })
+}
+
+/// Brings the database into one file and locks it, so that nobody reads or writes it while the connection
+/// lives. `None`: the file is too damaged for that.
+fn seize(database: &Path) -> Result<Option<Connection>, CopyError> {
+    let is_locked = |cause: &rusqlite::Error| cause.sqlite_error_code() == Some(ErrorCode::DatabaseBusy);
+    match try_to_seize(database) {
+        Ok(connection) => Ok(Some(connection)),
+        Err(SchemaError::Database(cause)) if is_locked(&cause) => Err(CopyError::Busy { path: database.to_owned() }),
+        Err(SchemaError::Database(_)) => Ok(None),
+        Err(error) => Err(OpenError::at(database, error).into()),
+    }
+}
+
+fn try_to_seize(database: &Path) -> Result<Connection, SchemaError> {
+    let connection = connection::open_untouched(database)?;
+    match schema::recognise(&connection) {
+        // Also what a newer program made may be replaced: by what was backed up before the upgrade.
+        Ok(_) | Err(SchemaError::Newer(_)) => {}
+        Err(error) => return Err(error),
+    }
+    connection::lock_out_others(&connection)?;
+    Ok(connection)
+}
+
+/// Gives the database, if it is there, a second name, and a new one to the journals of a damaged one or of one that
+/// has gone. Says which names.
+fn set_aside(database: &Path, is_there: bool, kept: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut names = Vec::new();
+    if is_there {
+        std::fs::hard_link(database, kept)?;
+        names.push(kept.to_owned());
+    }
+    for suffix in JOURNALS {
+        match std::fs::rename(beside(database, suffix), beside(kept, suffix)) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
+            renamed => {
+                renamed?;
+                names.push(beside(kept, suffix));
+            }
+        }
+    }
+    sync_folder_of(database)?;
+    Ok(names)
+}
