@@ -383,7 +383,8 @@ fn the_help_of_customer_why() {
 
     Asking counts as no attempt and changes nothing. The attempts of the last second may be missing from
     what is said of the throttle. The key and its quota are not looked at: with a ROOT key, nothing is
-    throttled; with a DEV_ key, the addresses of the sandbox (…@magic.test) answer as they are named.
+    throttled; with a DEV_ key, the addresses of the sandbox (such as ok@magic.test) answer as they are
+    named.
     ");
 }
 
