@@ -71,9 +71,7 @@ impl Application {
         let lock = ServerLock::take(&path)?;
         let mut database = Database::open(&path)?;
         apply_organisations(&mut database, &config, &clock).map_err(store_failed)?;
-        let window = clock.now() - Throttle::window(&config.throttle);
-        let earlier = database.read(|tx| tx.list_throttled_attempts(window)).map_err(store_failed)?;
-        let throttle = Throttle::new(&config.throttle, &clock, &earlier);
+        let throttle = database.read(|tx| Throttle::rebuild(&config.throttle, &clock, tx)).map_err(store_failed)?;
 
         let housekeeping = Housekeeping::new(&config, &clock);
         let store = Store::start(database, &path, u32::try_from(workers).unwrap_or(u32::MAX))?;

@@ -35,7 +35,7 @@
 //! 4. [`sign_in::SignIn::sign_in`] refuses an address that is not valid (E004) and asks the throttle
 //!    (E006), which costs memory and arithmetic only.
 //! 5. One job goes to the writer's thread. In one transaction it reads the customer and the ban, decides
-//!    (E005, E002, E003, E007), creates what is missing, and records session and attempt.
+//!    by [`sign_in::rules`] (E005, E002, E003, E007), creates what is missing, and records session and attempt.
 //! 6. The writer commits all the jobs that wait with one sync of the disk, then answers each. Only now
 //!    does the caller see an `identityId`: it survives `kill -9` and a power cut.
 //!

@@ -1,9 +1,10 @@
 //! The use case: a trusted backend names an e-mail address and gets a session, or a documented refusal.
 //!
-//! [`SignIn::sign_in`] and [`Candidate::decide`] are the contract's order of checks, from E004 to the
+//! [`SignIn::sign_in`] and [`rules::rules`] are the contract's order of checks, from E004 to the
 //! session. What comes before it (the key, its quota, the form of the body) is `http`'s, and how
 //! things are kept is `store`'s.
 
+pub mod rules;
 mod sandbox;
 
 use std::time::Duration;
@@ -12,7 +13,7 @@ use log::debug;
 
 use crate::attempt_log::AttemptLog;
 use crate::clock::Clock;
-use crate::config::{Config, Guest, NewCustomerEmail, SignInConfig, UnknownEmail};
+use crate::config::{Config, NewCustomerEmail, SignInConfig};
 use crate::domain::{
     CanonicalEmail, Canonicalization, ClientIp, CuRefNo, CustomerId, EmailAddress, IdentityId, KeyKind, Outcome,
     PersonName, Refusal, Timestamp,
@@ -196,39 +197,30 @@ impl Candidate {
 
     /// Who may have a session, or which refusal stands against it and whom it concerns.
     fn decide(&self, tx: &Tx<'_>, found: Option<Customer>) -> Result<Decision, StoreError> {
-        let Some(customer) = found else {
-            return match self.policy.unknown_email {
-                UnknownEmail::Refuse => Ok(Err((Refusal::UnknownEmail, None))),
-                UnknownEmail::Create => self.create(tx),
-            };
+        let refusal = rules::first_refusal(self.policy, found.as_ref());
+        let customer = match (found, refusal) {
+            (None, Some(refusal)) if !rules::makes_customer_despite(refusal) => return Ok(Err((refusal, None))),
+            (None, _) => self.create(tx)?,
+            (Some(customer), Some(_)) => customer.id,
+            (Some(customer), None) => {
+                self.complete(tx, &customer)?;
+                customer.id
+            }
         };
-        let refuse = |refusal| Ok(Err((refusal, Some(customer.id))));
-        if customer.is_banned {
-            return refuse(Refusal::Banned);
-        }
-        if !customer.is_registered && self.policy.guest == Guest::Refuse {
-            return refuse(Refusal::NotRegistered);
-        }
-        if !customer.is_authorized {
-            return refuse(Refusal::NotAuthorized);
-        }
-        self.complete(tx, &customer)?;
-        Ok(Ok(customer.id))
+        Ok(refusal.map_or(Ok(customer), |refusal| Err((refusal, Some(customer)))))
     }
 
     /// A new customer, who may have to be authorized first.
-    fn create(&self, tx: &Tx<'_>) -> Result<Decision, StoreError> {
-        let is_authorized = self.policy.new_customer_email == NewCustomerEmail::Authorized;
+    fn create(&self, tx: &Tx<'_>) -> Result<CustomerId, StoreError> {
         let new = NewCustomer {
             email: Some((&self.email, &self.canonical)),
             first_name: self.request.first_name.as_ref(),
             last_name: self.request.last_name.as_ref(),
-            is_authorized,
+            is_authorized: self.policy.new_customer_email == NewCustomerEmail::Authorized,
             referred_by: self.referrer(tx)?,
             ..NewCustomer::of(self.attempt.organisation)
         };
-        let customer = tx.insert_customer(&new, self.now)?.ok_or(StoreError::RowCount(0))?;
-        Ok(if is_authorized { Ok(customer) } else { Err((Refusal::NotAuthorized, Some(customer))) })
+        tx.insert_customer(&new, self.now)?.ok_or(StoreError::RowCount(0))
     }
 
     /// A broken referral must not stop a sign-in: one that names nobody is none.

@@ -57,7 +57,7 @@ enum Command {
     /// Import, export, list, show, ban, authorize, sign out and erase customers
     #[command(subcommand)]
     Customer(customer::Command),
-    /// List sign-in attempts, the newest first
+    /// List sign-in attempts, the newest first; follow them, or sum them up
     Attempts(attempts::Arguments),
     /// Copy the database into a file, also while the server runs; an earlier backup there is replaced
     Backup {

@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 
 use comfy_table::{ContentArrangement, Table, presets};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 
 /// Standard output, in the form that was asked for.
@@ -77,4 +78,19 @@ pub(super) fn table<const COLUMNS: usize>(
 /// A cell for a value that may be missing.
 pub(super) fn or_dash(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+/// A line of a table that is printed as it comes: each cell is as wide as its column or wider.
+pub(super) fn fixed_line<const COLUMNS: usize>(widths: [usize; COLUMNS], cells: [&str; COLUMNS]) -> String {
+    let cells = widths.into_iter().zip(cells).map(|(width, cell)| format!("{cell:width$}"));
+    cells.collect::<Vec<_>>().join("  ")
+}
+
+/// Whether the pipe of standard output has been closed by its reader, as nothing else would tell a command
+/// that has nothing to write for the time being.
+pub(super) fn is_reader_gone() -> io::Result<bool> {
+    let out = io::stdout();
+    let mut watched = [PollFd::new(&out, PollFlags::empty())];
+    poll(&mut watched, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))?;
+    Ok(watched[0].revents().intersects(PollFlags::ERR | PollFlags::HUP))
 }

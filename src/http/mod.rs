@@ -29,6 +29,7 @@ use actix_web::middleware::{Compat, Condition, from_fn};
 use actix_web::{App, HttpServer, web};
 use utoipa::openapi::OpenApi;
 
+pub(crate) use reply::retry_after_seconds;
 use routes::KnownPaths;
 
 use crate::clock::Clock;

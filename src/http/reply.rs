@@ -43,7 +43,7 @@ impl Success {
 }
 
 /// A duration as `Retry-After` says it: whole seconds, rounded up, at least 1.
-pub(super) fn retry_after_seconds(wait: Duration) -> u64 {
+pub(crate) fn retry_after_seconds(wait: Duration) -> u64 {
     (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 

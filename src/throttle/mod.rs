@@ -3,9 +3,11 @@
 //! All of it is memory and arithmetic, so that a flood of guesses never reaches the disk. The
 //! window survives a restart: it is rebuilt from the recorded attempts.
 
+mod allowance;
 mod buckets;
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -16,7 +18,8 @@ use governor::{NotUntil, Quota, RateLimiter};
 use crate::clock::Clock;
 use crate::config::ThrottleConfig;
 use crate::domain::{ClientIp, Mailbox, OrganisationId, Timestamp};
-use crate::store::ThrottledAttempt;
+use crate::store::{StoreError, ThrottledAttempt, Tx};
+pub use allowance::Allowance;
 use buckets::Buckets;
 
 /// An attempt came too soon after others.
@@ -45,9 +48,17 @@ pub struct Throttle {
 }
 
 impl Throttle {
+    /// A throttle that remembers the recorded attempts.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn rebuild(config: &ThrottleConfig, clock: &Clock, tx: &Tx<'_>) -> Result<Self, StoreError> {
+        let earlier = tx.list_throttled_attempts(clock.now() - Self::window(config))?;
+        Ok(Self::new(config, clock, &earlier))
+    }
+
     /// A throttle that remembers `earlier` attempts, the oldest first, as if it had seen them.
-    #[must_use]
-    pub fn new(config: &ThrottleConfig, clock: &Clock, earlier: &[ThrottledAttempt]) -> Self {
+    fn new(config: &ThrottleConfig, clock: &Clock, earlier: &[ThrottledAttempt]) -> Self {
         let begin = clock.now() - Self::window(config);
         let limiter = |quota| Limiter::new(quota, clock, begin);
         let throttle =
@@ -57,8 +68,7 @@ impl Throttle {
     }
 
     /// How far back attempts still count.
-    #[must_use]
-    pub fn window(config: &ThrottleConfig) -> Duration {
+    fn window(config: &ThrottleConfig) -> Duration {
         let refill = |quota: Option<Quota>| quota.map_or(Duration::ZERO, |quota| quota.burst_size_replenished_in());
         refill(config.network_quota()).max(refill(config.mailbox_quota()))
     }
@@ -142,6 +152,8 @@ struct Limiter {
     gate: RateLimiter<u64, Buckets, ReplayClock, NoOpMiddleware<Duration>>,
     /// The limiter's own memory.
     buckets: Buckets,
+    /// The attempts in a full bucket.
+    burst: NonZeroU32,
     /// What one attempt costs: the time in which it comes back.
     interval: Duration,
 }
@@ -153,7 +165,7 @@ impl Limiter {
         clock.set(Some(begin));
         let buckets = Buckets::default();
         let gate = RateLimiter::new(quota, buckets.clone(), clock);
-        Self { gate, buckets, interval: quota.replenish_interval() }
+        Self { gate, buckets, burst: quota.burst_size(), interval: quota.replenish_interval() }
     }
 
     /// Takes an attempt, or says how long the next one has to wait.

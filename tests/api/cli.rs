@@ -6,9 +6,11 @@ mod backup;
 mod check;
 mod completions;
 mod customer;
+mod duplicates;
 mod help;
 mod key;
 mod man;
+mod why;
 
 use std::path::Path;
 use std::process::Output;
@@ -112,6 +114,9 @@ fn a_wrong_use_is_exit_code_2_and_says_how_to_use_it() {
         &["attempts", "--ip", "1.1.1.1:80"],
         &["attempts", "--since", "yesterday"],
         &["attempts", "--limit", "-1"],
+        &["attempts", "--follow", "--summary"],
+        &["attempts", "--show-emails"],
+        &["attempts", "--follow", "--show-emails"],
         &["check", "--verbose"],
         &["completions"],
         &["completions", "powershell"],
@@ -137,7 +142,11 @@ fn a_command_that_needs_the_database_says_that_there_is_none_and_makes_none() {
         &["customer", "show", "jan@barasek.com"],
         &["customer", "ban", "jan@barasek.com", "--reason", "fraud"],
         &["customer", "sign-out", "jan@barasek.com"],
+        &["customer", "why", "jan@barasek.com"],
+        &["customer", "duplicates"],
         &["attempts"],
+        &["attempts", "--follow"],
+        &["attempts", "--summary"],
     ] {
         assert_eq!(
             error(&folder, command),

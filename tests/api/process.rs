@@ -67,7 +67,7 @@ pub fn serve_command(folder: &TempDir) -> Command {
 }
 
 /// Gathers what comes through the pipe, line by line, on a thread of its own.
-fn collect_lines(pipe: impl Read + Send + 'static) -> (Arc<Mutex<String>>, JoinHandle<()>) {
+pub fn collect_lines(pipe: impl Read + Send + 'static) -> (Arc<Mutex<String>>, JoinHandle<()>) {
     let lines = Arc::new(Mutex::new(String::new()));
     let gathered = lines.clone();
     let reader = std::thread::spawn(move || {

@@ -1,10 +1,12 @@
 //! `customer …`: how one is named, and the commands that change one.
 
+mod duplicates;
 mod erase;
 mod export;
 mod import;
 mod list;
 mod show;
+mod why;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
@@ -42,6 +44,10 @@ pub(super) enum Command {
     Deauthorize(Who),
     /// End all sessions of a customer
     SignOut(Who),
+    /// Tell what a sign-in would answer now, and why, rule by rule
+    Why(why::Arguments),
+    /// List customers whose addresses would be one mailbox under another canonicalization
+    Duplicates(duplicates::Arguments),
     /// Give a customer another e-mail address, or a first one
     SetEmail {
         #[command(flatten)]
@@ -101,6 +107,8 @@ pub(super) fn run(context: &Context, command: Command) -> anyhow::Result<()> {
             tx.end_sessions(customer.id)?;
             Ok(format!("Ended all sessions of {}.", name(customer)))
         }),
+        Command::Why(arguments) => why::run(context, &arguments),
+        Command::Duplicates(arguments) => duplicates::run(context, &arguments),
         Command::SetEmail { who, address } => {
             change(context, &who, |tx, customer| set_email(context, tx, customer, &address, now))
         }

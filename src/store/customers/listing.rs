@@ -140,6 +140,14 @@ impl Tx<'_> {
         )
     }
 
+    /// The customer of that row.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn find_customer_by_id(&self, customer: CustomerId, now: Timestamp) -> Result<Option<CustomerRow>, StoreError> {
+        self.find_customer_row("c.id = ?2", &[&customer.0], now)
+    }
+
     fn find_customer_row(
         &self,
         condition: &str,

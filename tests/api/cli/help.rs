@@ -24,7 +24,7 @@ fn the_help_of_the_program() {
                    wrong
       key          Make, list, rotate and revoke API keys
       customer     Import, export, list, show, ban, authorize, sign out and erase customers
-      attempts     List sign-in attempts, the newest first
+      attempts     List sign-in attempts, the newest first; follow them, or sum them up
       backup       Copy the database into a file, also while the server runs; an earlier backup there is
                    replaced
       restore      Put a copy of a backup in the place of the database, which is kept beside it; stop
@@ -223,6 +223,8 @@ fn the_help_of_customer() {
       authorize    Mark a customer's e-mail address as authorized
       deauthorize  Mark a customer's e-mail address as not authorized (E007)
       sign-out     End all sessions of a customer
+      why          Tell what a sign-in would answer now, and why, rule by rule
+      duplicates   List customers whose addresses would be one mailbox under another canonicalization
       set-email    Give a customer another e-mail address, or a first one
       erase        Forget a person for good: only the cuRefNo stays
       import       Import customers from a file; running it again brings in what is missing
@@ -361,9 +363,55 @@ fn the_help_of_customer_sign_out() {
 }
 
 #[test]
+fn the_help_of_customer_why() {
+    assert_snapshot!(help(&["customer", "why"]), @r"
+    Tell what a sign-in would answer now, and why, rule by rule
+
+    Usage: magic-auth customer why [OPTIONS] <EMAIL>
+
+    Arguments:
+      <EMAIL>  The e-mail address, as it would be sent
+
+    Options:
+          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
+                                 when it is not there] [env: MAGIC_AUTH_CONFIG]
+          --organisation <NAME>  The organisation; may be left out when there is only one
+          --ip <IP>              Where the customer is, as `customerRealIp` would say [default: not
+                                 said]
+          --json                 Print JSON instead of a table
+      -h, --help                 Print help
+
+    Asking counts as no attempt and changes nothing. The attempts of the last second may be missing from
+    what is said of the throttle. The key and its quota are not looked at: with a ROOT key, nothing is
+    throttled; with a DEV_ key, the addresses of the sandbox (such as ok@magic.test) answer as they are
+    named.
+    ");
+}
+
+#[test]
+fn the_help_of_customer_duplicates() {
+    assert_snapshot!(help(&["customer", "duplicates"]), @r"
+    List customers whose addresses would be one mailbox under another canonicalization
+
+    Usage: magic-auth customer duplicates [OPTIONS]
+
+    Options:
+          --config <PATH>               The configuration file [default: ./config.toml, or built-in
+                                        defaults when it is not there] [env: MAGIC_AUTH_CONFIG]
+          --organisation <NAME>         The organisation; may be left out when there is only one
+          --canonicalization <SETTING>  The setting of `email.canonicalization` that you think of
+                                        [default: provider] [possible values: provider, none]
+          --json                        Print JSON instead of a table
+      -h, --help                        Print help
+
+    Nothing is changed. What to do about them is for you to decide before you change the setting.
+    ");
+}
+
+#[test]
 fn the_help_of_attempts() {
     assert_snapshot!(help(&["attempts"]), @r"
-    List sign-in attempts, the newest first
+    List sign-in attempts, the newest first; follow them, or sum them up
 
     Usage: magic-auth attempts [OPTIONS]
 
@@ -376,7 +424,14 @@ fn the_help_of_attempts() {
           --ip <IP>              Only from this address
           --outcome <OUTCOME>    Only with this outcome: OK or E001 to E007
           --since <PERIOD>       Only of the last so long, such as 1h
-          --limit <NUMBER>       At most so many, the newest [default: 100]
+          --limit <NUMBER>       At most so many, the newest [default: 100]; with --summary, so many
+                                 addresses and mailboxes [default: 10]
+          --follow               List them the oldest first, and go on with new ones as they are
+                                 recorded; with --json, one object a line
+          --summary              Count them: for each outcome, and for the addresses and mailboxes with
+                                 the most
+          --show-emails          Show the whole e-mail addresses in the summary, and not
+                                 j***@barasek.com
       -h, --help                 Print help
     ");
 }

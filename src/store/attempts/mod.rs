@@ -1,6 +1,12 @@
-//! The table `login_attempts`.
+//! The table `login_attempts`: what the server does with it. How the operator looks at it stands in files of its own.
 
-use rusqlite::{Row, params};
+mod listing;
+mod summary;
+
+pub use listing::{AttemptFilter, AttemptRow};
+pub use summary::{IpTotal, MailboxTotal, OutcomeTotal};
+
+use rusqlite::params;
 
 use super::{StoreError, Tx};
 use crate::domain::{
@@ -20,44 +26,6 @@ pub struct Attempt {
     pub email: Option<EmailAddress>,
     /// Where the customer was.
     pub ip: Option<ClientIp>,
-}
-
-/// Which attempts to list. What is `None` does not matter.
-#[derive(Clone, Debug, Default)]
-pub struct AttemptFilter {
-    /// Only of this organisation.
-    pub organisation: Option<OrganisationId>,
-    /// Only for one of these mailboxes; of several, since each organisation has its own.
-    pub mailboxes: Option<Vec<Mailbox>>,
-    /// Only from this address.
-    pub ip: Option<ClientIp>,
-    /// Only with this outcome.
-    pub outcome: Option<Outcome>,
-    /// Only at or after this moment.
-    pub since: Option<Timestamp>,
-    /// At most so many, the newest.
-    pub limit: usize,
-}
-
-/// An attempt as it was recorded.
-#[derive(Clone, Debug)]
-pub struct AttemptRow {
-    /// When.
-    pub at: Timestamp,
-    /// The organisation's name.
-    pub organisation: String,
-    /// How tables name the key: `PROD…XuOE`.
-    pub key: String,
-    /// The address: the customer's, or the one that was sent.
-    pub email: Option<String>,
-    /// The customer's public name.
-    pub cu_ref_no: Option<String>,
-    /// Where the customer was.
-    pub ip: Option<String>,
-    /// How it ended.
-    pub outcome: String,
-    /// How many attempts the row stands for.
-    pub count: u32,
 }
 
 /// What the throttle needs of an attempt to remember it.
@@ -117,43 +85,6 @@ impl Tx<'_> {
             (SELECT max(at) AS at FROM login_attempts UNION ALL SELECT max(created_at) FROM customers)";
         let newest: Option<i64> = self.prepare(sql)?.query_row([], |row| row.get(0))?;
         Ok(newest.map(Timestamp::from_millis))
-    }
-
-    /// The attempts that match, the newest first. Reads from the newest row backwards.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub fn list_attempts(&self, filter: &AttemptFilter) -> Result<Vec<AttemptRow>, StoreError> {
-        let mut statement = self.prepare(
-            "SELECT a.at, o.name, k.prefix || '…' || k.hint, coalesce(c.email, a.email), c.cu_ref_no, a.ip, a.outcome, a.count,
-                a.mailbox
-            FROM login_attempts AS a
-            JOIN organisations AS o ON o.id = a.organisation_id
-            JOIN api_keys AS k ON k.id = a.api_key_id
-            LEFT JOIN customers AS c ON c.id = a.customer_id
-            WHERE (?1 IS NULL OR a.organisation_id = ?1) AND (?2 IS NULL OR a.ip = ?2)
-                AND (?3 IS NULL OR a.outcome = ?3) AND (?4 IS NULL OR a.at >= ?4)
-            ORDER BY a.id DESC",
-        )?;
-        let mut rows = statement.query(params![
-            filter.organisation.map(|organisation| organisation.0),
-            filter.ip.map(|ip| ip.to_string()),
-            filter.outcome.map(|outcome| outcome.to_string()),
-            filter.since.map(Timestamp::as_millis),
-        ])?;
-        let mut attempts = Vec::new();
-        while attempts.len() < filter.limit
-            && let Some(row) = rows.next()?
-        {
-            let mailbox = row.get::<_, Option<i64>>(8)?.map(Mailbox);
-            let matches = |wanted: &Vec<Mailbox>| mailbox.is_some_and(|mailbox| wanted.contains(&mailbox));
-            if filter.mailboxes.as_ref().is_none_or(matches) {
-                attempts.push(read_attempt(row)?);
-            }
-        }
-        // Some rows are written a moment later than they happened.
-        attempts.sort_by_key(|attempt| std::cmp::Reverse(attempt.at));
-        Ok(attempts)
     }
 
     /// The attempts since `start` that went through the throttle, the oldest first.
@@ -218,17 +149,4 @@ impl Tx<'_> {
         self.prepare("DELETE FROM login_attempts WHERE id = ?1")?.execute([id.0])?;
         Ok(())
     }
-}
-
-fn read_attempt(row: &Row<'_>) -> rusqlite::Result<AttemptRow> {
-    Ok(AttemptRow {
-        at: Timestamp::from_millis(row.get(0)?),
-        organisation: row.get(1)?,
-        key: row.get(2)?,
-        email: row.get(3)?,
-        cu_ref_no: row.get(4)?,
-        ip: row.get(5)?,
-        outcome: row.get(6)?,
-        count: row.get(7)?,
-    })
 }

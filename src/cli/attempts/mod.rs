@@ -1,0 +1,133 @@
+//! `attempts`: which ones, and the plain list of them.
+
+mod follow;
+mod summary;
+
+use anyhow::Context as _;
+use clap::Args;
+use serde::Serialize;
+
+use super::output::{or_dash, table};
+use super::{Context, find_organisation};
+use crate::config::Period;
+use crate::domain::{ClientIp, EmailAddress, Outcome};
+use crate::store::{AttemptFilter, AttemptRow, Tx};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Only of this organisation
+    #[arg(long, value_name = "NAME")]
+    organisation: Option<String>,
+    /// Only for this mailbox, in any spelling
+    #[arg(long, value_name = "ADDRESS")]
+    email: Option<String>,
+    /// Only from this address
+    #[arg(long, value_parser = ClientIp::parse)]
+    ip: Option<ClientIp>,
+    /// Only with this outcome: OK or E001 to E007
+    #[arg(long, value_parser = |text: &str| text.to_uppercase().parse::<Outcome>())]
+    outcome: Option<Outcome>,
+    /// Only of the last so long, such as 1h
+    #[arg(long, value_name = "PERIOD")]
+    since: Option<Period>,
+    /// At most so many, the newest [default: 100]; with --summary, so many addresses and mailboxes [default: 10]
+    #[arg(long, value_name = "NUMBER")]
+    limit: Option<usize>,
+    /// List them the oldest first, and go on with new ones as they are recorded; with --json, one object a line
+    #[arg(long)]
+    follow: bool,
+    /// Count them: for each outcome, and for the addresses and mailboxes with the most
+    #[arg(long, conflicts_with = "follow")]
+    summary: bool,
+    /// Show the whole e-mail addresses in the summary, and not j***@barasek.com
+    #[arg(long, requires = "summary", conflicts_with = "follow")]
+    show_emails: bool,
+}
+
+pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()> {
+    let mut database = context.open_database()?;
+    let filter = database.read(|tx| arguments.filter(context, tx))?;
+    if arguments.follow {
+        return follow::run(context, &mut database, filter);
+    }
+    if arguments.summary {
+        return summary::run(context, &mut database, &filter, arguments.show_emails);
+    }
+    let rows = database.read(|tx| anyhow::Ok(tx.list_attempts(&filter)?))?;
+    let attempts: Vec<_> = rows.into_iter().map(ShownAttempt::from).collect();
+    context.output.print(&attempts, |attempts| attempts_table(attempts))
+}
+
+impl Arguments {
+    fn filter(&self, context: &Context, tx: &Tx<'_>) -> anyhow::Result<AttemptFilter> {
+        let rules = context.config.email.canonicalization;
+        let address = match &self.email {
+            Some(text) => Some(EmailAddress::parse(text).with_context(|| format!("{text:?}"))?.canonical(rules)),
+            None => None,
+        };
+        let organisation = match &self.organisation {
+            Some(name) => Some(find_organisation(tx, Some(name))?),
+            None => None,
+        };
+        let organisations = tx.list_organisations()?;
+        Ok(AttemptFilter {
+            organisation,
+            mailboxes: address.map(|address| organisations.iter().map(|row| address.mailbox(row.id)).collect()),
+            ip: self.ip,
+            outcome: self.outcome,
+            since: self.since.map(|period| context.clock.now() - period.get()),
+            limit: self.limit.unwrap_or(if self.summary { 10 } else { 100 }),
+        })
+    }
+}
+
+/// An attempt as it is printed.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ShownAttempt {
+    at: String,
+    organisation: String,
+    key: String,
+    email: Option<String>,
+    cu_ref_no: Option<String>,
+    ip: Option<String>,
+    outcome: String,
+    count: u32,
+}
+
+impl From<AttemptRow> for ShownAttempt {
+    fn from(row: AttemptRow) -> Self {
+        Self {
+            at: row.at.to_string(),
+            organisation: row.organisation,
+            key: row.key,
+            email: row.email,
+            cu_ref_no: row.cu_ref_no,
+            ip: row.ip,
+            outcome: row.outcome,
+            count: row.count,
+        }
+    }
+}
+
+impl ShownAttempt {
+    const HEAD: [&str; 8] = ["attempt at", "organisation", "key", "outcome", "count", "email", "cuRefNo", "ip"];
+
+    fn cells(&self) -> [String; 8] {
+        [
+            self.at.clone(),
+            self.organisation.clone(),
+            self.key.clone(),
+            self.outcome.clone(),
+            self.count.to_string(),
+            or_dash(self.email.as_ref()),
+            or_dash(self.cu_ref_no.as_ref()),
+            or_dash(self.ip.as_ref()),
+        ]
+    }
+}
+
+/// The attempts as a table, in the order they are given.
+pub(super) fn attempts_table(attempts: &[ShownAttempt]) -> String {
+    table(ShownAttempt::HEAD, attempts.iter().map(ShownAttempt::cells), "No attempts.")
+}

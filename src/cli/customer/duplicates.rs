@@ -1,0 +1,159 @@
+//! `customer duplicates`: whom another canonicalization would throw together.
+//!
+//! What is held in memory is 16 bytes a customer. The customers are read in pages, each in a transaction of its
+//! own: one over all of them would keep the WAL from being reset.
+
+use std::io;
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use serde::ser::{SerializeSeq as _, Serializer as _};
+
+use crate::cli::output::{fixed_line, print_line};
+use crate::cli::{Context, find_organisation};
+use crate::domain::{Canonicalization, CustomerId, EmailAddress, OrganisationId, Timestamp};
+use crate::store::{CustomerFilter, CustomerOrder, CustomerRow, Database};
+
+/// So many customers are read at once.
+const PAGE: usize = 1_000;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Nothing is changed. What to do about them is for you to decide before you change the setting.")]
+pub(in crate::cli) struct Arguments {
+    /// The organisation; may be left out when there is only one
+    #[arg(long, value_name = "NAME")]
+    organisation: Option<String>,
+    /// The setting of `email.canonicalization` that you think of
+    #[arg(long, value_name = "SETTING", default_value = "provider")]
+    canonicalization: Setting,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Setting {
+    Provider,
+    None,
+}
+
+impl From<Setting> for Canonicalization {
+    fn from(setting: Setting) -> Self {
+        match setting {
+            Setting::Provider => Self::Provider,
+            Setting::None => Self::None,
+        }
+    }
+}
+
+pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()> {
+    let now = context.clock.now();
+    let mut database = context.open_database()?;
+    let organisation = database.read(|tx| find_organisation(tx, arguments.organisation.as_deref()))?;
+    let addresses = list_addresses(&mut database, organisation, arguments.canonicalization.into(), now)?;
+    let groups = groups(&addresses).into_iter().map(|group| read_group(&mut database, group, now));
+    // Whoever was erased meanwhile falls together with nobody.
+    let groups = groups.filter(|group| group.as_ref().map_or(true, |group| group.len() > 1));
+    if context.output.json { print_json(groups) } else { print_table(groups) }
+}
+
+/// A customer and the canonical address: 64 bits of its hash.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Address {
+    hash: i64,
+    customer: CustomerId,
+}
+
+/// The canonical addresses by these rules, sorted so that like ones stand together.
+fn list_addresses(
+    database: &mut Database,
+    organisation: OrganisationId,
+    rules: Canonicalization,
+    now: Timestamp,
+) -> anyhow::Result<Vec<Address>> {
+    let hash = |email: &EmailAddress| email.canonical(rules).mailbox(organisation).0;
+    let mut filter =
+        CustomerFilter { order: CustomerOrder::OldestFirst, limit: PAGE, ..CustomerFilter::of(organisation) };
+    let mut addresses = Vec::new();
+    loop {
+        let page = database.read(|tx| tx.list_customers(&filter, |_| true, now))?;
+        let Some(last) = page.last() else { break };
+        filter.after = Some(last.id);
+        // Contacts without an address are alike to nobody.
+        addresses.extend(page.iter().filter_map(|customer| {
+            let email = EmailAddress::parse(customer.account.email.as_ref()?).ok()?;
+            Some(Address { hash: hash(&email), customer: customer.id })
+        }));
+    }
+    addresses.sort_unstable();
+    Ok(addresses)
+}
+
+/// Those who fall together; first the group with the oldest customer.
+fn groups(addresses: &[Address]) -> Vec<&[Address]> {
+    let mut groups: Vec<_> =
+        addresses.chunk_by(|one, other| one.hash == other.hash).filter(|group| group.len() > 1).collect();
+    groups.sort_by_key(|group| group.iter().map(|address| address.customer).min());
+    groups
+}
+
+/// A customer as one is printed.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Duplicate {
+    email: String,
+    cu_ref_no: String,
+    created_at: String,
+    registered_at: Option<String>,
+}
+
+fn read_group(database: &mut Database, group: &[Address], now: Timestamp) -> anyhow::Result<Vec<Duplicate>> {
+    database.read(|tx| {
+        let mut duplicates = Vec::new();
+        for address in group {
+            let customer = tx.find_customer_by_id(address.customer, now)?;
+            duplicates.extend(customer.and_then(duplicate));
+        }
+        Ok(duplicates)
+    })
+}
+
+fn duplicate(customer: CustomerRow) -> Option<Duplicate> {
+    Some(Duplicate {
+        email: customer.account.email?,
+        cu_ref_no: customer.account.cu_ref_no,
+        created_at: customer.created_at.to_string(),
+        registered_at: customer.registered_at.map(|at| at.to_string()),
+    })
+}
+
+/// An array of groups, each an array of customers.
+fn print_json(groups: impl Iterator<Item = anyhow::Result<Vec<Duplicate>>>) -> anyhow::Result<()> {
+    let mut json = serde_json::Serializer::pretty(io::stdout().lock());
+    let mut array = json.serialize_seq(None).map_err(io::Error::from)?;
+    for group in groups {
+        array.serialize_element(&group?).map_err(io::Error::from)?;
+    }
+    array.end().map_err(io::Error::from)?;
+    drop(json);
+    print_line("")
+}
+
+/// A line for each customer, and an empty one between the groups.
+fn print_table(groups: impl Iterator<Item = anyhow::Result<Vec<Duplicate>>>) -> anyhow::Result<()> {
+    let mut is_first = true;
+    for group in groups {
+        if is_first {
+            print_cells(["cuRefNo", "created", "registered", "email"])?;
+        } else {
+            print_line("")?;
+        }
+        is_first = false;
+        for customer in group? {
+            let registered = customer.registered_at.as_deref().unwrap_or("no: a guest");
+            print_cells([&customer.cu_ref_no, &customer.created_at, registered, &customer.email])?;
+        }
+    }
+    if is_first { print_line("No addresses would fall together.") } else { Ok(()) }
+}
+
+fn print_cells(cells: [&str; 4]) -> anyhow::Result<()> {
+    print_line(&fixed_line([16, 24, 24, 0], cells))
+}

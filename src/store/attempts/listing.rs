@@ -1,0 +1,161 @@
+//! Attempts as the operator sees them: those that match a filter, the newest or as they come.
+
+use rusqlite::types::Value;
+use rusqlite::{Params, Row, params_from_iter};
+
+use crate::domain::{AttemptId, ClientIp, Mailbox, OrganisationId, Outcome, Timestamp};
+use crate::store::{StoreError, Tx};
+
+/// Which attempts to list or to count. What is `None` does not matter.
+#[derive(Clone, Debug, Default)]
+pub struct AttemptFilter {
+    /// Only of this organisation.
+    pub organisation: Option<OrganisationId>,
+    /// Only for one of these mailboxes; of several, since each organisation has its own.
+    pub mailboxes: Option<Vec<Mailbox>>,
+    /// Only from this address.
+    pub ip: Option<ClientIp>,
+    /// Only with this outcome.
+    pub outcome: Option<Outcome>,
+    /// Only at or after this moment.
+    pub since: Option<Timestamp>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// In SQL, whether the attempt `a` matches the filter that [`AttemptFilter::values`] are of.
+macro_rules! matches_filter {
+    () => {
+        "((?1 IS NULL OR a.organisation_id = ?1) AND (?2 IS NULL OR a.ip = ?2) AND (?3 IS NULL OR a.outcome = ?3)
+            AND (?4 IS NULL OR a.at >= ?4)
+            AND (?5 IS NULL OR a.mailbox IN (SELECT value FROM json_each(?5))))"
+    };
+}
+pub(super) use matches_filter;
+
+impl AttemptFilter {
+    /// The parameters `?1` to `?5` of [`matches_filter`].
+    pub(super) fn values(&self) -> [Value; 5] {
+        let mailboxes = self.mailboxes.as_ref().map(|mailboxes| {
+            let numbers: Vec<String> = mailboxes.iter().map(|mailbox| mailbox.0.to_string()).collect();
+            format!("[{}]", numbers.join(","))
+        });
+        [
+            self.organisation.map(|organisation| organisation.0).into(),
+            self.ip.map(|ip| ip.to_string()).into(),
+            self.outcome.map(|outcome| outcome.to_string()).into(),
+            self.since.map(Timestamp::as_millis).into(),
+            mailboxes.into(),
+        ]
+    }
+
+    /// The same with `?6` for the limit.
+    pub(super) fn values_and_limit(&self) -> impl Iterator<Item = Value> {
+        let limit = i64::try_from(self.limit).unwrap_or(i64::MAX).into();
+        self.values().into_iter().chain([limit])
+    }
+}
+
+/// An attempt as it was recorded.
+#[derive(Clone, Debug)]
+pub struct AttemptRow {
+    /// The attempt's row.
+    pub id: AttemptId,
+    /// When.
+    pub at: Timestamp,
+    /// The organisation's name.
+    pub organisation: String,
+    /// How tables name the key: `PROD…XuOE`.
+    pub key: String,
+    /// The address: the customer's, or the one that was sent.
+    pub email: Option<String>,
+    /// The customer's public name.
+    pub cu_ref_no: Option<String>,
+    /// Where the customer was.
+    pub ip: Option<String>,
+    /// How it ended.
+    pub outcome: String,
+    /// How many attempts the row stands for.
+    pub count: u32,
+}
+
+/// The attempts that match, as [`read_attempt`] reads them.
+macro_rules! select_attempts {
+    () => {
+        concat!(
+            "SELECT a.at, o.name, k.prefix || '…' || k.hint, coalesce(c.email, a.email), c.cu_ref_no, a.ip, a.outcome,
+                a.count, a.id
+            FROM login_attempts AS a
+            JOIN organisations AS o ON o.id = a.organisation_id
+            JOIN api_keys AS k ON k.id = a.api_key_id
+            LEFT JOIN customers AS c ON c.id = a.customer_id
+            WHERE ",
+            matches_filter!(),
+        )
+    };
+}
+
+impl Tx<'_> {
+    /// The newest attempts that match, the newest first. Reads from the newest row backwards.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn list_attempts(&self, filter: &AttemptFilter) -> Result<Vec<AttemptRow>, StoreError> {
+        let sql = concat!(select_attempts!(), " ORDER BY a.id DESC LIMIT ?6");
+        let mut attempts = self.query_attempts(sql, params_from_iter(filter.values_and_limit()))?;
+        // Some rows are written a moment later than they happened.
+        attempts.sort_by_key(|attempt| std::cmp::Reverse(attempt.at));
+        Ok(attempts)
+    }
+
+    /// The attempts that match and were recorded after the attempt `after`, in that order; and after which to
+    /// go on.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn list_attempts_after(
+        &self,
+        after: Option<AttemptId>,
+        filter: &AttemptFilter,
+    ) -> Result<(Vec<AttemptRow>, Option<AttemptId>), StoreError> {
+        let newest = self.find_newest_attempt()?;
+        // Once all rows have been deleted, their numbers start anew.
+        let start = after.filter(|_| newest >= after).map_or(i64::MIN, |after| after.0);
+        let sql = concat!(select_attempts!(), " AND a.id > ?7 ORDER BY a.id LIMIT ?6");
+        let values = filter.values_and_limit().chain([start.into()]);
+        let attempts = self.query_attempts(sql, params_from_iter(values))?;
+        let is_full = attempts.len() == filter.limit;
+        let next = attempts.last().filter(|_| is_full).map_or(newest, |last| Some(last.id));
+        Ok((attempts, next))
+    }
+
+    /// The attempt that was recorded last.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn find_newest_attempt(&self) -> Result<Option<AttemptId>, StoreError> {
+        let newest: Option<i64> =
+            self.prepare("SELECT max(id) FROM login_attempts")?.query_row([], |row| row.get(0))?;
+        Ok(newest.map(AttemptId))
+    }
+
+    fn query_attempts(&self, sql: &str, values: impl Params) -> Result<Vec<AttemptRow>, StoreError> {
+        let mut statement = self.prepare(sql)?;
+        let rows = statement.query_map(values, read_attempt)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+}
+
+fn read_attempt(row: &Row<'_>) -> rusqlite::Result<AttemptRow> {
+    Ok(AttemptRow {
+        at: Timestamp::from_millis(row.get(0)?),
+        organisation: row.get(1)?,
+        key: row.get(2)?,
+        email: row.get(3)?,
+        cu_ref_no: row.get(4)?,
+        ip: row.get(5)?,
+        outcome: row.get(6)?,
+        count: row.get(7)?,
+        id: AttemptId(row.get(8)?),
+    })
+}
