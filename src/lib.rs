@@ -15,6 +15,7 @@
 //! | [`sign_in`] | the main use case, in the contract's order of checks; the sandbox of integrators |
 //! | [`session`] | the use cases of a session: whose is it, and ending it |
 //! | [`keys`] | the API keys in force, each with its quota and its permissions |
+//! | [`contacts`] | customers as files: what an import reads and an export writes |
 //! | [`attempt_log`] | attempts whose record does not wait for the disk |
 //! | [`housekeeping`] | the broom for old attempts and dead sessions; the watch on the WAL |
 //! | [`http`] | routes, request bodies and answers; one file for each endpoint |

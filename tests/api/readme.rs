@@ -1,8 +1,9 @@
 //! The README says what is so.
 
 use magic_auth::domain::Refusal;
+use serde_json::Value;
 
-use crate::app::{Client, spawn_app_with};
+use crate::app::{Client, RIVAL, spawn_app, spawn_app_with};
 
 const README: &str = include_str!("../../README.md");
 const DEMO_KEY: &str = "PRODPGrFxpGEtrOZfuWhnoJohUYBXuOE";
@@ -45,4 +46,48 @@ fn its_first_request_signs_in() {
     let body = rest.split('\'').nth(1).unwrap();
     let reply = Client::new(app.address, "").post(path, "application/json", body);
     assert_eq!(reply.identity().len(), 32);
+}
+
+/// The names of all fields in it.
+fn fields(value: &Value) -> Vec<String> {
+    match value {
+        Value::Array(items) => items.iter().flat_map(fields).collect(),
+        Value::Object(members) => {
+            members.iter().flat_map(|(name, value)| [vec![name.clone()], fields(value)].concat()).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn it_names_every_field_that_a_command_prints() {
+    let app = spawn_app();
+    let (section, _) = README.split_once("### What `--json` prints").unwrap().1.split_once("\n## ").unwrap();
+    let jan = "jan@barasek.com";
+    app.shop().sign_in(jan);
+    app.operator(&["ban", jan, "--reason", "fraud", "--keep-sessions"]);
+    let file = |name: &str| app.folder.path().join(name).display().to_string();
+    std::fs::write(file("more.csv"), "email\njan@gmail.com\n").unwrap();
+    let (more, export, backup) = (file("more.csv"), file("export.csv"), file("backup.db"));
+    for command in [
+        &["key", "create", "--kind", "dev", "--organisation", "shop"][..],
+        &["key", "rotate", RIVAL],
+        &["key", "list"],
+        &["customer", "list", "--organisation", "shop"],
+        &["customer", "show", jan, "--organisation", "shop"],
+        &["customer", "import", &more, "--organisation", "shop"],
+        &["customer", "export", &export, "--organisation", "shop"],
+        &["customer", "why", jan, "--organisation", "shop"],
+        &["customer", "duplicates", "--organisation", "shop"],
+        &["customer", "unban", jan, "--organisation", "shop"],
+        &["attempts"],
+        &["attempts", "--summary"],
+        &["check"],
+        &["backup", &backup],
+    ] {
+        let printed: Value = serde_json::from_str(&app.cli_ok(&[command, &["--json"]].concat())).unwrap();
+        for field in fields(&printed) {
+            assert!(section.contains(&format!("`{field}`")), "{command:?} prints {field}");
+        }
+    }
 }
