@@ -80,9 +80,10 @@ impl Tx<'_> {
         identity: &IdentityId,
         now: Timestamp,
     ) -> Result<Option<(Session, Account)>, StoreError> {
+        // CROSS: the session first, whatever statistics somebody's ANALYZE may have left in the file.
         let mut statement = self.prepare(&format!(
             "SELECT {SESSION_COLUMNS}, {ACCOUNT_COLUMNS}, s.digest
-            FROM sessions AS s JOIN customers AS c ON c.id = s.customer_id
+            FROM sessions AS s CROSS JOIN customers AS c ON c.id = s.customer_id
             WHERE s.id = ?2 AND c.organisation_id = ?3"
         ))?;
         let found = statement
