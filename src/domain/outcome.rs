@@ -70,31 +70,33 @@ pub enum Outcome {
     SignedIn,
     /// The attempt was refused.
     Refused(Refusal),
+    /// The operator's rules deny where the customer is; the answer is E001.
+    Denied,
 }
 
-/// Written `OK`, or as the refusal's code.
+/// Written `OK`, `denied`, or as the refusal's code.
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::SignedIn => "OK",
             Self::Refused(refusal) => refusal.code(),
+            Self::Denied => "denied",
         })
     }
 }
 
-/// The text is neither `OK` nor one of the seven codes.
+/// The text is neither `OK`, `denied` nor one of the seven codes.
 #[derive(Debug, thiserror::Error)]
-#[error("an outcome is OK or E001 to E007")]
+#[error("an outcome is OK, denied or E001 to E007")]
 pub struct UnknownOutcome;
 
 impl FromStr for Outcome {
     type Err = UnknownOutcome;
 
     fn from_str(text: &str) -> Result<Self, UnknownOutcome> {
-        if text == "OK" {
-            return Ok(Self::SignedIn);
-        }
-        Refusal::ALL.into_iter().find(|refusal| refusal.code() == text).map(Self::Refused).ok_or(UnknownOutcome)
+        let refused = Refusal::ALL.map(Self::Refused).into_iter();
+        let mut outcomes = refused.chain([Self::SignedIn, Self::Denied]);
+        outcomes.find(|outcome| outcome.to_string().eq_ignore_ascii_case(text)).ok_or(UnknownOutcome)
     }
 }
 
@@ -104,10 +106,10 @@ mod tests {
 
     #[test]
     fn every_outcome_is_read_back_as_it_was_written() {
-        for outcome in Refusal::ALL.map(Outcome::Refused).into_iter().chain([Outcome::SignedIn]) {
+        for outcome in Refusal::ALL.map(Outcome::Refused).into_iter().chain([Outcome::SignedIn, Outcome::Denied]) {
             assert_eq!(outcome.to_string().parse::<Outcome>().unwrap(), outcome);
         }
         assert!("E008".parse::<Outcome>().is_err());
-        assert!("ok".parse::<Outcome>().is_err());
+        assert_eq!("ok".parse::<Outcome>().unwrap(), Outcome::SignedIn);
     }
 }

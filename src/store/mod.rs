@@ -13,6 +13,7 @@ mod connection;
 mod copy;
 mod customers;
 mod error;
+mod ip_intelligence;
 mod job;
 mod lock;
 mod open_file;
@@ -37,6 +38,7 @@ pub use customers::{
     Account, Customer, CustomerFilter, CustomerOrder, CustomerRow, NewCustomer, PendingReferral, Traces,
 };
 pub use error::{CopyError, OpenError, StoreError};
+pub use ip_intelligence::{IpIntelligence, IpOrigin};
 pub use lock::ServerLock;
 pub use organisations::OrganisationRow;
 pub use residue::Residue;

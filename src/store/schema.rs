@@ -8,14 +8,47 @@ const SCHEMA: &str = include_str!("../../schema.sql");
 
 /// What turns version n into version n + 1, from n = 1. Never change a step that was released.
 const UPGRADES: &[&str] = &[
-    // 1: permissions of keys, people who were forgotten, telephones that are unique, referrals of an import.
+    // 1: permissions of keys, people who were forgotten, telephones that are unique, referrals of an import, and what is
+    // known of addresses.
     "ALTER TABLE api_keys ADD COLUMN permissions TEXT;
     ALTER TABLE customers ADD COLUMN erased_at INTEGER;
     CREATE UNIQUE INDEX customers_by_phone ON customers (organisation_id, phone) WHERE phone IS NOT NULL;
     CREATE TABLE pending_referrals (
         customer_id INTEGER PRIMARY KEY REFERENCES customers (id),
         cu_ref_no   TEXT    NOT NULL
-    ) STRICT;",
+    ) STRICT;
+    CREATE TABLE attempts_with_denied (
+        id              INTEGER PRIMARY KEY,
+        organisation_id INTEGER NOT NULL REFERENCES organisations (id),
+        api_key_id      INTEGER NOT NULL REFERENCES api_keys (id),
+        customer_id     INTEGER REFERENCES customers (id),
+        mailbox         INTEGER,
+        email           TEXT,
+        ip              TEXT,
+        outcome         TEXT    NOT NULL
+            CHECK (outcome IN ('OK', 'E001', 'E002', 'E003', 'E004', 'E005', 'E006', 'E007', 'denied')),
+        at              INTEGER NOT NULL,
+        count           INTEGER NOT NULL DEFAULT 1,
+        new_country     INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    INSERT INTO attempts_with_denied SELECT *, 0 FROM login_attempts;
+    DROP TABLE login_attempts;
+    ALTER TABLE attempts_with_denied RENAME TO login_attempts;
+    CREATE TABLE customer_countries (
+        customer_id INTEGER NOT NULL REFERENCES customers (id),
+        country     TEXT    NOT NULL,
+        PRIMARY KEY (customer_id, country)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE ip_intelligence (
+        ip          TEXT    PRIMARY KEY,
+        country     TEXT,
+        city        TEXT,
+        asn         INTEGER,
+        as_name     TEXT,
+        flags       TEXT,
+        facts       TEXT    NOT NULL,
+        resolved_at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;",
 ];
 
 /// The version of [`SCHEMA`].
@@ -108,12 +141,12 @@ fn has_our_tables(connection: &Connection) -> rusqlite::Result<bool> {
 mod tests {
     use super::*;
 
-    /// What the file says its tables and indexes are, but for comments and spacing.
+    /// What the file says its tables and indexes are, but for comments, spacing and quotes.
     fn description(connection: &Connection) -> Vec<String> {
         let uncommented = |sql: String| -> String {
             let lines = sql.lines().map(|line| line.split("--").next().unwrap_or_default());
             let words = lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ");
-            words.replace(" ,", ",").replace("( ", "(").replace(" )", ")")
+            words.replace(" ,", ",").replace("( ", "(").replace(" )", ")").replace('"', "")
         };
         connection
             .prepare("SELECT type || ' ' || name || ': ' || coalesce(sql, '') FROM sqlite_schema ORDER BY type, name")

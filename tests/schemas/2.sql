@@ -87,7 +87,28 @@ CREATE TABLE login_attempts (
     mailbox         INTEGER,                -- 64 bits of a hash of the canonical address; null: no valid address
     email           TEXT,                   -- the address, where no customer stands for it
     ip              TEXT,
-    outcome         TEXT    NOT NULL CHECK (outcome IN ('OK', 'E001', 'E002', 'E003', 'E004', 'E005', 'E006', 'E007')),
+    outcome         TEXT    NOT NULL
+        CHECK (outcome IN ('OK', 'E001', 'E002', 'E003', 'E004', 'E005', 'E006', 'E007', 'denied')),
     at              INTEGER NOT NULL,
-    count           INTEGER NOT NULL DEFAULT 1      -- like refusals (E006) within a second share a row
+    count           INTEGER NOT NULL DEFAULT 1,     -- like refusals (E006) within a second share a row
+    new_country     INTEGER NOT NULL DEFAULT 0      -- signed in from a country that is new for the customer
 ) STRICT;
+
+-- From where a customer has signed in.
+CREATE TABLE customer_countries (
+    customer_id INTEGER NOT NULL REFERENCES customers (id),
+    country     TEXT    NOT NULL,
+    PRIMARY KEY (customer_id, country)
+) STRICT, WITHOUT ROWID;
+
+-- What is known of an address from which somebody has signed in.
+CREATE TABLE ip_intelligence (
+    ip          TEXT    PRIMARY KEY,
+    country     TEXT,
+    city        TEXT,
+    asn         INTEGER,
+    as_name     TEXT,
+    flags       TEXT,                       -- those that are set, with commas between them
+    facts       TEXT    NOT NULL,           -- all of it, as JSON
+    resolved_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -44,7 +44,7 @@ fn print_newest(lines: &Lines, database: &mut Database, filter: &AttemptFilter) 
 struct Lines {
     json: bool,
     /// The width of each column of [`ShownAttempt::HEAD`]; what is wider moves the rest of its line.
-    widths: [usize; 8],
+    widths: [usize; 9],
 }
 
 impl Lines {
@@ -53,7 +53,7 @@ impl Lines {
         let organisations = database.read(|tx| tx.list_organisations())?;
         let names = organisations.iter().map(|organisation| organisation.name.chars().count());
         let organisation = names.fold("organisation".len(), usize::max);
-        let lines = Self { json: context.output.json, widths: [24, organisation, 9, 7, 5, 32, 16, 0] };
+        let lines = Self { json: context.output.json, widths: [24, organisation, 9, 7, 5, 32, 16, 15, 0] };
         if !lines.json {
             print_line(&fixed_line(lines.widths, ShownAttempt::HEAD))?;
         }

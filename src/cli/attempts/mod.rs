@@ -6,12 +6,13 @@ mod summary;
 use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::output::{or_dash, table};
 use super::{Context, find_organisation};
 use crate::config::Period;
 use crate::domain::{ClientIp, EmailAddress, Outcome};
-use crate::store::{AttemptFilter, AttemptRow, Tx};
+use crate::store::{AttemptFilter, AttemptRow, IpOrigin, Tx};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -24,8 +25,8 @@ pub(super) struct Arguments {
     /// Only from this address
     #[arg(long, value_parser = ClientIp::parse)]
     ip: Option<ClientIp>,
-    /// Only with this outcome: OK or E001 to E007
-    #[arg(long, value_parser = |text: &str| text.to_uppercase().parse::<Outcome>())]
+    /// Only with this outcome: OK, E001 to E007, or denied
+    #[arg(long)]
     outcome: Option<Outcome>,
     /// Only of the last so long, such as 1h
     #[arg(long, value_name = "PERIOD")]
@@ -93,6 +94,11 @@ pub(super) struct ShownAttempt {
     ip: Option<String>,
     outcome: String,
     count: u32,
+    new_country: bool,
+    /// What is known of the address.
+    origin: Option<Box<RawValue>>,
+    #[serde(skip)]
+    shown_origin: Option<String>,
 }
 
 impl From<AttemptRow> for ShownAttempt {
@@ -106,14 +112,33 @@ impl From<AttemptRow> for ShownAttempt {
             ip: row.ip,
             outcome: row.outcome,
             count: row.count,
+            new_country: row.is_new_country,
+            origin: row.facts.and_then(|facts| RawValue::from_string(facts).ok()),
+            shown_origin: shown_origin(&row.origin, row.is_new_country),
         }
     }
 }
 
-impl ShownAttempt {
-    const HEAD: [&str; 8] = ["attempt at", "organisation", "key", "outcome", "count", "email", "cuRefNo", "ip"];
+/// Where an address is, in a few words: `US (new country), Mountain View, AS15169 Google LLC, hosting`.
+fn shown_origin(origin: &IpOrigin, is_new_country: bool) -> Option<String> {
+    let country = origin
+        .country
+        .as_ref()
+        .map(|country| if is_new_country { format!("{country} (new country)") } else { country.clone() });
+    let network = origin.asn.map(|asn| match &origin.as_name {
+        Some(name) => format!("AS{asn} {name}"),
+        None => format!("AS{asn}"),
+    });
+    let parts: Vec<String> =
+        [country, origin.city.clone(), network, origin.flags.clone()].into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
 
-    fn cells(&self) -> [String; 8] {
+impl ShownAttempt {
+    const HEAD: [&str; 9] =
+        ["attempt at", "organisation", "key", "outcome", "count", "email", "cuRefNo", "ip", "origin"];
+
+    fn cells(&self) -> [String; 9] {
         [
             self.at.clone(),
             self.organisation.clone(),
@@ -123,6 +148,7 @@ impl ShownAttempt {
             or_dash(self.email.as_ref()),
             or_dash(self.cu_ref_no.as_ref()),
             or_dash(self.ip.as_ref()),
+            or_dash(self.shown_origin.as_ref()),
         ]
     }
 }

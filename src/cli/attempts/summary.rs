@@ -63,6 +63,7 @@ impl From<OutcomeTotal> for ShownOutcome {
         let message = match total.outcome {
             Outcome::SignedIn => "Signed in.",
             Outcome::Refused(refusal) => refusal.message(),
+            Outcome::Denied => "Denied by a rule: E001.",
         };
         Self { outcome: total.outcome.to_string(), message, attempts: total.attempts }
     }

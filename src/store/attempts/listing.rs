@@ -4,7 +4,7 @@ use rusqlite::types::Value;
 use rusqlite::{Params, Row, params_from_iter};
 
 use crate::domain::{AttemptId, ClientIp, Mailbox, OrganisationId, Outcome, Timestamp};
-use crate::store::{StoreError, Tx};
+use crate::store::{IpOrigin, StoreError, Tx};
 
 /// Which attempts to list or to count. What is `None` does not matter.
 #[derive(Clone, Debug, Default)]
@@ -77,6 +77,12 @@ pub struct AttemptRow {
     pub outcome: String,
     /// How many attempts the row stands for.
     pub count: u32,
+    /// Whether it was a sign-in from a country that was new for the customer.
+    pub is_new_country: bool,
+    /// What is known of the address.
+    pub origin: IpOrigin,
+    /// All that is known of the address, as JSON.
+    pub facts: Option<String>,
 }
 
 /// The attempts that match, as [`read_attempt`] reads them.
@@ -84,11 +90,12 @@ macro_rules! select_attempts {
     () => {
         concat!(
             "SELECT a.at, o.name, k.prefix || '…' || k.hint, coalesce(c.email, a.email), c.cu_ref_no, a.ip, a.outcome,
-                a.count, a.id
+                a.count, a.id, a.new_country, i.country, i.city, i.asn, i.as_name, i.flags, i.facts
             FROM login_attempts AS a
             JOIN organisations AS o ON o.id = a.organisation_id
             JOIN api_keys AS k ON k.id = a.api_key_id
             LEFT JOIN customers AS c ON c.id = a.customer_id
+            LEFT JOIN ip_intelligence AS i ON i.ip = a.ip
             WHERE ",
             matches_filter!(),
         )
@@ -157,5 +164,14 @@ fn read_attempt(row: &Row<'_>) -> rusqlite::Result<AttemptRow> {
         outcome: row.get(6)?,
         count: row.get(7)?,
         id: AttemptId(row.get(8)?),
+        is_new_country: row.get(9)?,
+        origin: IpOrigin {
+            country: row.get(10)?,
+            city: row.get(11)?,
+            asn: row.get(12)?,
+            as_name: row.get(13)?,
+            flags: row.get(14)?,
+        },
+        facts: row.get(15)?,
     })
 }

@@ -44,7 +44,7 @@ pub struct ThrottledAttempt {
 }
 
 impl Tx<'_> {
-    /// Records how an attempt ended. With a customer, the address is the customer's and not repeated.
+    /// Records how an attempt ended.
     ///
     /// # Errors
     /// When the database fails.
@@ -56,11 +56,38 @@ impl Tx<'_> {
         at: Timestamp,
         count: u32,
     ) -> Result<(), StoreError> {
+        self.insert_attempts(attempt, customer, outcome, at, count, false)
+    }
+
+    /// Records a sign-in, and whether it came from a country that is new for the customer.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn insert_sign_in(
+        &self,
+        attempt: &Attempt,
+        customer: CustomerId,
+        is_new_country: bool,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.insert_attempts(attempt, Some(customer), Outcome::SignedIn, at, 1, is_new_country)
+    }
+
+    /// With a customer, the address is the customer's and not repeated.
+    fn insert_attempts(
+        &self,
+        attempt: &Attempt,
+        customer: Option<CustomerId>,
+        outcome: Outcome,
+        at: Timestamp,
+        count: u32,
+        is_new_country: bool,
+    ) -> Result<(), StoreError> {
         let email = attempt.email.as_ref().filter(|_| customer.is_none());
         let mut statement = self.prepare(
             "INSERT INTO login_attempts
-                (organisation_id, api_key_id, customer_id, mailbox, email, ip, outcome, at, count)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                (organisation_id, api_key_id, customer_id, mailbox, email, ip, outcome, at, count, new_country)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?;
         statement.execute(params![
             attempt.organisation.0,
@@ -72,6 +99,7 @@ impl Tx<'_> {
             outcome.to_string(),
             at.as_millis(),
             count,
+            is_new_country,
         ])?;
         Ok(())
     }
@@ -93,7 +121,7 @@ impl Tx<'_> {
     /// When the database fails.
     pub fn list_throttled_attempts(&self, start: Timestamp) -> Result<Vec<ThrottledAttempt>, StoreError> {
         let mut statement = self.prepare(
-            "SELECT a.at, a.organisation_id, a.mailbox, a.ip, a.count, k.prefix, a.outcome IN ('E001', 'E006')
+            "SELECT a.at, a.organisation_id, a.mailbox, a.ip, a.count, k.prefix, a.outcome IN ('E001', 'E006', 'denied')
             FROM login_attempts AS a JOIN api_keys AS k ON k.id = a.api_key_id
             ORDER BY a.id DESC",
         )?;
@@ -102,7 +130,7 @@ impl Tx<'_> {
         while let Some(row) = rows.next()? {
             let at = Timestamp::from_millis(row.get(0)?);
             if at < start {
-                // These two are written later than they happened, and say nothing of the rows before them.
+                // These are written later than they happened, and say nothing of the rows before them.
                 if row.get(6)? {
                     continue;
                 }

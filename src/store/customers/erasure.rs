@@ -60,15 +60,19 @@ impl Tx<'_> {
             WHERE id = ?1",
             &[&customer.0, &now.as_millis()],
         )?;
-        for table in ["bans", "pending_referrals"] {
+        for table in ["bans", "pending_referrals", "customer_countries"] {
             self.prepare(&format!("DELETE FROM {table} WHERE customer_id = ?1"))?.execute([customer.0])?;
         }
         let sessions = self.list_session_numbers(customer, traces.next_session.as_i64())?;
         for id in traces.sessions.iter().chain(&sessions) {
+            self.prepare("DELETE FROM ip_intelligence WHERE ip = (SELECT ip FROM sessions WHERE id = ?1)")?
+                .execute([id])?;
             self.prepare("DELETE FROM sessions WHERE id = ?1")?.execute([id])?;
         }
         let attempts = self.list_attempt_numbers(customer, mailbox, traces.next_attempt)?;
         for id in traces.attempts.iter().chain(&attempts) {
+            self.prepare("DELETE FROM ip_intelligence WHERE ip = (SELECT ip FROM login_attempts WHERE id = ?1)")?
+                .execute([id])?;
             self.prepare("UPDATE login_attempts SET mailbox = NULL, email = NULL, ip = NULL WHERE id = ?1")?
                 .execute([id])?;
         }

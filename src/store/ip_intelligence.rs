@@ -1,0 +1,106 @@
+//! The table `ip_intelligence`, and the countries from which customers have signed in.
+
+use rusqlite::{OptionalExtension as _, params};
+
+use super::{StoreError, Tx};
+use crate::domain::{ClientIp, CustomerId, Timestamp};
+
+/// What is known of an address.
+#[derive(Clone, Debug)]
+pub struct IpIntelligence {
+    /// The address.
+    pub ip: ClientIp,
+    /// What tables show.
+    pub origin: IpOrigin,
+    /// All of it, as JSON.
+    pub facts: String,
+    /// When it was found out.
+    pub resolved_at: Timestamp,
+}
+
+/// What tables show of an address.
+#[derive(Clone, Debug, Default)]
+pub struct IpOrigin {
+    /// The country's ISO code.
+    pub country: Option<String>,
+    /// The city.
+    pub city: Option<String>,
+    /// The number of the autonomous system.
+    pub asn: Option<u32>,
+    /// The name of the autonomous system.
+    pub as_name: Option<String>,
+    /// The flags that are set, with commas between them.
+    pub flags: Option<String>,
+}
+
+impl Tx<'_> {
+    /// Keeps what is known of an address, in the place of what was known before.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn upsert_ip(&self, known: &IpIntelligence) -> Result<(), StoreError> {
+        let mut statement = self.prepare(
+            "INSERT OR REPLACE INTO ip_intelligence (ip, country, city, asn, as_name, flags, facts, resolved_at)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?;
+        let origin = &known.origin;
+        statement.execute(params![
+            known.ip.to_string(),
+            origin.country,
+            origin.city,
+            origin.asn,
+            origin.as_name,
+            origin.flags,
+            known.facts,
+            known.resolved_at.as_millis(),
+        ])?;
+        Ok(())
+    }
+
+    /// When it was last found out what is known of an address.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn find_ip_resolution(&self, ip: ClientIp) -> Result<Option<Timestamp>, StoreError> {
+        let mut statement = self.prepare("SELECT resolved_at FROM ip_intelligence WHERE ip = ?1")?;
+        let found = statement.query_row([ip.to_string()], |row| row.get(0).map(Timestamp::from_millis));
+        Ok(found.optional()?)
+    }
+
+    /// Deletes what was found out before `before` of the next addresses behind `after`, of which at most `limit` are
+    /// looked at. Gives the last of them, or `None` at the end, and how many were deleted.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn delete_old_ips(
+        &self,
+        after: &str,
+        limit: u32,
+        before: Timestamp,
+    ) -> Result<(Option<String>, usize), StoreError> {
+        let mut statement = self.prepare("SELECT ip FROM ip_intelligence WHERE ip > ?1 ORDER BY ip LIMIT ?2")?;
+        let page: Vec<String> =
+            statement.query_map(params![after, limit], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        let Some(last) = page.last() else { return Ok((None, 0)) };
+        let deleted = self
+            .prepare("DELETE FROM ip_intelligence WHERE ip > ?1 AND ip <= ?2 AND resolved_at < ?3")?
+            .execute(params![after, last, before.as_millis()])?;
+        Ok((Some(last.clone()), deleted))
+    }
+
+    /// Notes from which country a customer has signed in. Says whether it is another one than all before: the first
+    /// is nothing new.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn note_country(&self, customer: CustomerId, country: &str) -> Result<bool, StoreError> {
+        let mut statement = self
+            .prepare("INSERT INTO customer_countries (customer_id, country) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?;
+        if statement.execute(params![customer.0, country])? == 0 {
+            return Ok(false);
+        }
+        let mut statement =
+            self.prepare("SELECT EXISTS (SELECT 1 FROM customer_countries WHERE customer_id = ?1 AND country <> ?2)")?;
+        Ok(statement.query_row(params![customer.0, country], |row| row.get(0))?)
+    }
+}
