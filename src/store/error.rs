@@ -6,8 +6,6 @@ use std::sync::Arc;
 
 use rusqlite::ErrorCode;
 
-use super::writer::BatchError;
-
 /// An operation failed. The texts tell the cause, and are for the log, not for the caller of the service.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -49,6 +47,30 @@ impl From<rusqlite::Error> for StoreError {
 impl From<r2d2::Error> for StoreError {
     fn from(error: r2d2::Error) -> Self {
         Self::Reader(error)
+    }
+}
+
+/// Why a batch was not committed.
+#[derive(Debug, thiserror::Error)]
+pub enum BatchError {
+    /// SQLite could not begin, save, or commit.
+    #[error("{0}")]
+    Database(#[from] rusqlite::Error),
+    /// A job met an error, such as a full disk, at which SQLite gives up the whole transaction.
+    #[error("{0}")]
+    Job(String),
+    /// The database could not be opened again after an earlier failure.
+    #[error("{0}")]
+    Open(#[from] OpenError),
+    /// The file was moved away under the server.
+    #[error("the database or its -wal was removed or replaced while it was open: restore it and restart the server")]
+    FileGone,
+}
+
+impl BatchError {
+    pub(super) fn is_busy(&self) -> bool {
+        let Self::Database(error) = self else { return false };
+        error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
     }
 }
 

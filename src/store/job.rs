@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::writer::BatchError;
-use super::{StoreError, Tx};
+use super::{BatchError, StoreError, Tx};
 
 /// What the writer's thread is told to do.
 pub(super) enum Order {

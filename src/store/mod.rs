@@ -37,14 +37,13 @@ pub use copy::{Contents, refuse_files_of};
 pub use customers::{
     Account, Customer, CustomerFilter, CustomerOrder, CustomerRow, NewCustomer, PendingReferral, Traces,
 };
-pub use error::{CopyError, OpenError, StoreError};
+pub use error::{BatchError, CopyError, OpenError, StoreError};
 pub use ip_intelligence::{IpIntelligence, IpOrigin};
 pub use lock::ServerLock;
 pub use organisations::OrganisationRow;
 pub use residue::Residue;
 pub use restore::{Restored, restore};
 pub use sessions::{NewSession, Session};
-pub use writer::BatchError;
 
 use writer::Writer;
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 use log::error;
 use rusqlite::Connection;
 
+use super::BatchError;
 use super::connection::{self, wait_for_lock};
 use super::copy::beside;
-use super::writer::BatchError;
 
 /// How many seconds the writer waits for a lock that another process has: a command writes for milliseconds, so
 /// that two seconds mean that something is wrong, and that nobody should wait any longer.

@@ -10,12 +10,12 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
 use log::error;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::job::{self, Batch, Job, Order};
 use super::open_file::OpenFile;
-use super::{Database, OpenError, StoreError, Tx};
+use super::{BatchError, Database, OpenError, StoreError, Tx};
 
 /// Jobs in one commit. From eight on the sync is well shared; with 64 a job waits a few
 /// milliseconds at most for the others of its batch.
@@ -77,30 +77,6 @@ impl Drop for Writer {
         {
             error!("the writer's thread panicked");
         }
-    }
-}
-
-/// Why a batch was not committed.
-#[derive(Debug, thiserror::Error)]
-pub enum BatchError {
-    /// SQLite could not begin, save, or commit.
-    #[error("{0}")]
-    Database(#[from] rusqlite::Error),
-    /// A job met an error, such as a full disk, at which SQLite gives up the whole transaction.
-    #[error("{0}")]
-    Job(String),
-    /// The database could not be opened again after an earlier failure.
-    #[error("{0}")]
-    Open(#[from] OpenError),
-    /// The file was moved away under the server.
-    #[error("the database or its -wal was removed or replaced while it was open: restore it and restart the server")]
-    FileGone,
-}
-
-impl BatchError {
-    fn is_busy(&self) -> bool {
-        let Self::Database(error) = self else { return false };
-        error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
     }
 }
 
