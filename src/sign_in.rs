@@ -7,6 +7,7 @@
 pub mod rules;
 mod sandbox;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use log::debug;
@@ -26,7 +27,7 @@ use sandbox::Scene;
 /// What a sign-in is decided by.
 #[derive(Debug)]
 pub struct SignIn {
-    policy: SignInConfig,
+    policy: Arc<SignInConfig>,
     canonicalization: Canonicalization,
     session_lifetime: Duration,
     throttle: Throttle,
@@ -81,7 +82,7 @@ impl SignIn {
     #[must_use]
     pub fn new(config: &Config, throttle: Throttle, clock: Clock) -> Self {
         Self {
-            policy: config.sign_in,
+            policy: Arc::new(config.sign_in.clone()),
             canonicalization: config.email.canonicalization,
             session_lifetime: config.session.lifetime.get(),
             throttle,
@@ -127,7 +128,7 @@ impl SignIn {
         }
 
         let candidate = Candidate {
-            policy: self.policy,
+            policy: self.policy.clone(),
             attempt: attempt.clone(),
             request,
             email,
@@ -169,7 +170,7 @@ fn record_invalid_email(attempt: Attempt, now: Timestamp) -> impl FnOnce(&Tx<'_>
 
 /// Somebody whom the throttle let through, and all that the decision about them needs.
 struct Candidate {
-    policy: SignInConfig,
+    policy: Arc<SignInConfig>,
     attempt: Attempt,
     request: Request,
     email: EmailAddress,
@@ -197,7 +198,7 @@ impl Candidate {
 
     /// Who may have a session, or which refusal stands against it and whom it concerns.
     fn decide(&self, tx: &Tx<'_>, found: Option<Customer>) -> Result<Decision, StoreError> {
-        let refusal = rules::first_refusal(self.policy, found.as_ref());
+        let refusal = rules::first_refusal(&self.policy, found.as_ref());
         let customer = match (found, refusal) {
             (None, Some(refusal)) if !rules::makes_customer_despite(refusal) => return Ok(Err((refusal, None))),
             (None, _) => self.create(tx)?,

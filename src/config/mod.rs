@@ -117,7 +117,7 @@ impl Default for SessionConfig {
 }
 
 /// `[sign_in]`
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SignInConfig {
     /// What an address that no customer has leads to.

@@ -9,7 +9,7 @@ use crate::store::Customer;
 /// Each refusal in the order of the checks, and whether it stands against the customer. `None` is an address that
 /// nobody has.
 #[must_use]
-pub fn rules(policy: SignInConfig, customer: Option<&Customer>) -> [(Refusal, bool); 4] {
+pub fn rules(policy: &SignInConfig, customer: Option<&Customer>) -> [(Refusal, bool); 4] {
     let is = |fact: fn(&Customer) -> bool| customer.is_some_and(fact);
     let is_authorized = match customer {
         Some(customer) => customer.is_authorized,
@@ -25,7 +25,7 @@ pub fn rules(policy: SignInConfig, customer: Option<&Customer>) -> [(Refusal, bo
 
 /// The first refusal that stands against the customer: it is the answer.
 #[must_use]
-pub fn first_refusal(policy: SignInConfig, customer: Option<&Customer>) -> Option<Refusal> {
+pub fn first_refusal(policy: &SignInConfig, customer: Option<&Customer>) -> Option<Refusal> {
     rules(policy, customer).into_iter().find_map(|(refusal, stands)| stands.then_some(refusal))
 }
 
@@ -61,15 +61,15 @@ mod tests {
         has_last_name: false,
     };
 
-    fn standing(policy: SignInConfig, customer: Option<Customer>) -> Vec<&'static str> {
+    fn standing(policy: &SignInConfig, customer: Option<Customer>) -> Vec<&'static str> {
         let rules = rules(policy, customer.as_ref()).into_iter();
         rules.filter(|(_, stands)| *stands).map(|(refusal, _)| refusal.code()).collect()
     }
 
     #[test]
     fn whoever_is_well_known_passes_every_rule() {
-        assert!(standing(LENIENT, None).is_empty());
-        for policy in [LENIENT, STRICT] {
+        assert!(standing(&LENIENT, None).is_empty());
+        for policy in [&LENIENT, &STRICT] {
             assert!(standing(policy, Some(CUSTOMER)).is_empty());
         }
     }
@@ -88,8 +88,8 @@ mod tests {
             (LENIENT, Some(worst), &["E005", "E007"]),
             (STRICT, Some(worst), &["E005", "E003", "E007"]),
         ] {
-            assert_eq!(standing(policy, customer), expected, "{policy:?} {customer:?}");
-            let first = first_refusal(policy, customer.as_ref()).map(Refusal::code);
+            assert_eq!(standing(&policy, customer), expected, "{policy:?} {customer:?}");
+            let first = first_refusal(&policy, customer.as_ref()).map(Refusal::code);
             assert_eq!(first, expected.first().copied(), "{policy:?} {customer:?}");
         }
     }

@@ -69,7 +69,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()
 /// Asks all the rules in the contract's order, on one state of the database.
 fn tell(context: &Context, arguments: &Arguments, tx: &Tx<'_>) -> anyhow::Result<Told> {
     let organisation = find_organisation(tx, arguments.organisation.as_deref())?;
-    let (policy, now) = (context.config.sign_in, context.clock.now());
+    let (policy, now) = (&context.config.sign_in, context.clock.now());
     let email = match EmailAddress::parse(&arguments.email) {
         Ok(email) => email,
         Err(error) => return Ok(Told::of(rules_without_address(policy, error), None)),
@@ -93,7 +93,7 @@ fn tell(context: &Context, arguments: &Arguments, tx: &Tx<'_>) -> anyhow::Result
 }
 
 /// Without a valid address, nothing else can be asked.
-fn rules_without_address(policy: SignInConfig, error: EmailError) -> Vec<Rule> {
+fn rules_without_address(policy: &SignInConfig, error: EmailError) -> Vec<Rule> {
     let not_asked = |refusal| Rule::new(refusal, None, "needs a valid address".to_owned());
     let limits = [Limit::Network, Limit::Mailbox]
         .map(|limit| Rule { name: limit_name(limit), ..not_asked(Refusal::TooManyAttempts) });
@@ -129,7 +129,7 @@ fn limit_name(limit: Limit) -> &'static str {
 }
 
 /// What a rule about customers says of an address that nobody has.
-fn detail_of_nobody(policy: SignInConfig, refusal: Refusal) -> &'static str {
+fn detail_of_nobody(policy: &SignInConfig, refusal: Refusal) -> &'static str {
     match (refusal, policy.unknown_email, policy.new_customer_email) {
         (Refusal::UnknownEmail, UnknownEmail::Create, _) => "nobody has it, sign_in.unknown_email = \"create\"",
         (Refusal::UnknownEmail, UnknownEmail::Refuse, _) => "nobody has it, sign_in.unknown_email = \"refuse\"",
@@ -139,7 +139,7 @@ fn detail_of_nobody(policy: SignInConfig, refusal: Refusal) -> &'static str {
     }
 }
 
-fn detail_of_customer(policy: SignInConfig, refusal: Refusal, customer: &CustomerRow) -> String {
+fn detail_of_customer(policy: &SignInConfig, refusal: Refusal, customer: &CustomerRow) -> String {
     match refusal {
         Refusal::Banned => customer.ban.as_ref().map_or_else(|| "no ban".to_owned(), ban_text),
         Refusal::NotRegistered => match (customer.registered_at, policy.guest) {
