@@ -14,8 +14,8 @@ pub struct IpIntelligence {
     pub origin: IpOrigin,
     /// All of it, as JSON.
     pub facts: String,
-    /// When it was found out.
-    pub resolved_at: Timestamp,
+    /// When it is to be found out anew.
+    pub due_at: Timestamp,
 }
 
 /// What tables show of an address.
@@ -40,7 +40,7 @@ impl Tx<'_> {
     /// When the database fails.
     pub fn upsert_ip(&self, known: &IpIntelligence) -> Result<(), StoreError> {
         let mut statement = self.prepare(
-            "INSERT OR REPLACE INTO ip_intelligence (ip, country, city, asn, as_name, flags, facts, resolved_at)
+            "INSERT OR REPLACE INTO ip_intelligence (ip, country, city, asn, as_name, flags, facts, due_at)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?;
         let origin = &known.origin;
@@ -52,23 +52,23 @@ impl Tx<'_> {
             origin.as_name,
             origin.flags,
             known.facts,
-            known.resolved_at.as_millis(),
+            known.due_at.as_millis(),
         ])?;
         Ok(())
     }
 
-    /// When it was last found out what is known of an address.
+    /// When it is to be found out anew what is known of an address; `None`: nothing is.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn find_ip_resolution(&self, ip: ClientIp) -> Result<Option<Timestamp>, StoreError> {
-        let mut statement = self.prepare("SELECT resolved_at FROM ip_intelligence WHERE ip = ?1")?;
+    pub fn find_ip_due(&self, ip: ClientIp) -> Result<Option<Timestamp>, StoreError> {
+        let mut statement = self.prepare("SELECT due_at FROM ip_intelligence WHERE ip = ?1")?;
         let found = statement.query_row([ip.to_string()], |row| row.get(0).map(Timestamp::from_millis));
         Ok(found.optional()?)
     }
 
-    /// Deletes what was found out before `before` of the next addresses behind `after`, of which at most `limit` are
-    /// looked at. Gives the last of them, or `None` at the end, and how many were deleted.
+    /// Deletes what has been due since before `before` of the next addresses behind `after`, of which at most `limit`
+    /// are looked at. Gives the last of them, or `None` at the end, and how many were deleted.
     ///
     /// # Errors
     /// When the database fails.
@@ -83,7 +83,7 @@ impl Tx<'_> {
             statement.query_map(params![after, limit], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
         let Some(last) = page.last() else { return Ok((None, 0)) };
         let deleted = self
-            .prepare("DELETE FROM ip_intelligence WHERE ip > ?1 AND ip <= ?2 AND resolved_at < ?3")?
+            .prepare("DELETE FROM ip_intelligence WHERE ip > ?1 AND ip <= ?2 AND due_at < ?3")?
             .execute(params![after, last, before.as_millis()])?;
         Ok((Some(last.clone()), deleted))
     }

@@ -47,7 +47,7 @@ const UPGRADES: &[&str] = &[
         as_name     TEXT,
         flags       TEXT,
         facts       TEXT    NOT NULL,
-        resolved_at INTEGER NOT NULL
+        due_at      INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;",
 ];
 

@@ -110,5 +110,5 @@ CREATE TABLE ip_intelligence (
     as_name     TEXT,
     flags       TEXT,                       -- those that are set, with commas between them
     facts       TEXT    NOT NULL,           -- all of it, as JSON
-    resolved_at INTEGER NOT NULL
+    due_at      INTEGER NOT NULL            -- when it is to be found out anew
 ) STRICT, WITHOUT ROWID;

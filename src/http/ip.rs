@@ -1,0 +1,36 @@
+//! `GET /api/v1/ip`: who is behind an address.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::Services;
+use super::api_key::{Caller, query_value};
+use super::fields::problem;
+use super::reply::{ApiError, json};
+use crate::domain::ClientIp;
+use crate::geoip::IpAnswer;
+
+/// Ask who is behind an address
+///
+/// What the operator's databases and lists say of it, with the source and date of each fact, and its name in the
+/// DNS. What is not known is null.
+#[utoipa::path(
+    get,
+    path = "",
+    tag = "service",
+    params(("ip" = String, Query, description = "An IPv4 or IPv6 address", example = "8.8.8.8")),
+    responses((status = 200, body = IpAnswer, description = "What is known of the address"))
+)]
+pub(super) async fn handle(
+    services: web::Data<Services>,
+    _caller: Caller,
+    http: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let Some(text) = query_value(http.query_string(), "ip") else {
+        return Err(ApiError::ValidationFailed(vec![problem("ip", "is required")]));
+    };
+    let ip = ClientIp::parse(&text);
+    let ip = ip.map_err(|error| ApiError::ValidationFailed(vec![problem("ip", &error.to_string())]))?;
+    let facts = services.intelligence.facts(ip.get()).await;
+    Ok(json(StatusCode::OK, "OK", &IpAnswer::new(facts)))
+}

@@ -1,0 +1,190 @@
+//! Who is behind the addresses of sign-ins: found out after the answer, and stored for the operator to see.
+//!
+//! No request waits for it and none fails because of it. Addresses wait in a bounded queue; what finds no place is
+//! counted, and the next sign-in from there tries again.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use log::{debug, warn};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+use crate::clock::Clock;
+use crate::config::GeoIpConfig;
+use crate::domain::{ClientIp, Flag};
+use crate::geoip::{GeoIp, GeoIpError, IpFacts, ReverseDns, SystemServersError};
+use crate::store::{IpIntelligence, IpOrigin, Store};
+
+/// Addresses that may wait.
+const MAX_QUEUE: usize = 1_024;
+
+/// Addresses that are written in one go.
+const BATCH: usize = 64;
+
+/// Between two of these: at most some 600 addresses a second, a small part of what the writer can do.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Addresses that need not be thought of again, 20 bytes each: 1 MiB. Beyond, all are forgotten at once, which costs each a
+/// look into the database.
+const MAX_KNOWN: usize = 50_000;
+
+/// For how long they need not.
+const KNOWN_FOR: Duration = Duration::from_hours(1);
+
+/// When an address whose name no DNS server told is asked about again.
+const RETRY_AFTER: Duration = Duration::from_hours(1);
+
+/// What finds out, and what has still to be found out.
+#[derive(Debug)]
+pub struct Intelligence {
+    /// What is known offline.
+    pub geoip: Arc<GeoIp>,
+    reverse_dns: Option<ReverseDns>,
+    refresh: Duration,
+    clock: Clock,
+    known: Mutex<Known>,
+    queue: Sender<ClientIp>,
+    waiting: tokio::sync::Mutex<Receiver<ClientIp>>,
+    dropped: AtomicU64,
+}
+
+/// Addresses that were taken care of since a moment of the steady clock.
+#[derive(Debug)]
+struct Known {
+    addresses: HashSet<ClientIp>,
+    since: Duration,
+}
+
+/// Why nothing can be found out.
+#[derive(Debug, thiserror::Error)]
+pub enum IntelligenceError {
+    /// A file of `[geoip]` cannot be used.
+    #[error(transparent)]
+    GeoIp(#[from] GeoIpError),
+    /// Reverse DNS is wanted, and the system does not say whom to ask.
+    #[error("[geoip] reverse_dns: {0}")]
+    ReverseDns(#[from] SystemServersError),
+}
+
+impl Intelligence {
+    /// Opens the files of the configuration.
+    ///
+    /// # Errors
+    /// When one of them cannot be used, or the DNS servers are not known.
+    pub fn new(config: &GeoIpConfig, clock: Clock) -> Result<Self, IntelligenceError> {
+        let reverse_dns = if config.reverse_dns {
+            let servers = config.dns_servers.iter().map(|server| server.get()).collect();
+            Some(ReverseDns::new(servers, clock.clone())?)
+        } else {
+            None
+        };
+        let (queue, waiting) = channel(MAX_QUEUE);
+        Ok(Self {
+            geoip: Arc::new(GeoIp::load(config)?),
+            reverse_dns,
+            refresh: config.refresh.get(),
+            known: Mutex::new(Known { addresses: HashSet::new(), since: clock.steady() }),
+            clock,
+            queue,
+            waiting: tokio::sync::Mutex::new(waiting),
+            dropped: AtomicU64::new(0),
+        })
+    }
+
+    /// Has it found out who is behind an address, some time. Costs memory and arithmetic only.
+    pub fn note(&self, ip: ClientIp) {
+        let is_off = self.geoip.knows_nothing() && self.reverse_dns.is_none();
+        if is_off || !self.known().insert(ip, self.clock.steady()) {
+            return;
+        }
+        if self.queue.try_send(ip).is_err() {
+            self.forget(ip);
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The whole picture of an address, its name in the DNS too, for which it waits two seconds at most.
+    pub async fn facts(&self, ip: IpAddr) -> IpFacts {
+        self.find_out(ip).await.0
+    }
+
+    /// Finds out and stores, for as long as it is polled.
+    pub async fn keep_finding_out(&self, store: &Store) {
+        let mut waiting = self.waiting.lock().await;
+        let mut batch = Vec::new();
+        while waiting.recv_many(&mut batch, BATCH).await > 0 {
+            self.work_off(std::mem::take(&mut batch), store).await;
+            match self.dropped.swap(0, Ordering::Relaxed) {
+                0 => {}
+                count => debug!("{count} look-ups of addresses found no place and wait for another sign-in"),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn work_off(&self, mut batch: Vec<ClientIp>, store: &Store) {
+        let now = self.clock.now();
+        let is_due = |ip: &ClientIp| store.read(|tx| tx.find_ip_due(*ip)).ok().flatten().is_none_or(|due| due <= now);
+        batch.retain(is_due);
+        if batch.is_empty() {
+            return;
+        }
+        let found = join_all(batch.iter().map(|ip| self.row(*ip))).await;
+        let written = store.write(move |tx| found.iter().try_for_each(|row| tx.upsert_ip(row)));
+        if let Err(error) = written.await {
+            warn!("what is known of {} addresses could not be stored: {error}", batch.len());
+            batch.into_iter().for_each(|ip| self.forget(ip));
+        }
+    }
+
+    async fn row(&self, ip: ClientIp) -> IpIntelligence {
+        let (facts, is_complete) = self.find_out(ip.get()).await;
+        let again_after = if is_complete { self.refresh } else { self.refresh.min(RETRY_AFTER) };
+        let flags: Vec<_> = Flag::ALL.into_iter().filter(|flag| facts.flags.get(*flag) == Some(true)).collect();
+        IpIntelligence {
+            ip,
+            origin: IpOrigin {
+                country: facts.country.map(|country| country.to_string()),
+                city: facts.city.clone(),
+                asn: facts.asn,
+                as_name: facts.asn_organisation.clone(),
+                flags: (!flags.is_empty()).then(|| flags.iter().map(|flag| flag.name()).collect::<Vec<_>>().join(", ")),
+            },
+            facts: serde_json::to_string(&facts).unwrap_or_else(|_| "null".to_owned()),
+            due_at: self.clock.now() + again_after,
+        }
+    }
+
+    /// The facts, and whether they are all that can be known now.
+    async fn find_out(&self, ip: IpAddr) -> (IpFacts, bool) {
+        let mut facts = self.geoip.look_up(ip);
+        let Some(dns) = self.reverse_dns.as_ref().filter(|_| facts.kind.is_public()) else { return (facts, true) };
+        let answer = dns.host_name(ip).await;
+        let is_complete = answer.is_ok();
+        facts.reverse_dns = answer.ok().flatten().map(|name| name.to_string());
+        (facts, is_complete)
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn forget(&self, ip: ClientIp) {
+        self.known().addresses.remove(&ip);
+    }
+}
+
+impl Known {
+    /// Says whether it was not known before.
+    fn insert(&mut self, ip: ClientIp, now: Duration) -> bool {
+        if self.addresses.len() >= MAX_KNOWN || now >= self.since + KNOWN_FOR {
+            self.addresses.clear();
+            self.since = now;
+        }
+        self.addresses.insert(ip)
+    }
+}
