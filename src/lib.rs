@@ -15,6 +15,7 @@
 //! | [`sign_in`] | the main use case, in the contract's order of checks; the sandbox of integrators |
 //! | [`session`] | the use cases of a session: whose is it, and ending it |
 //! | [`keys`] | the API keys in force, each with its quota and its permissions |
+//! | [`geoip`] | who is behind an address: databases and lists in memory |
 //! | [`attempt_log`] | attempts whose record does not wait for the disk |
 //! | [`housekeeping`] | the broom for old attempts and dead sessions; the watch on the WAL |
 //! | [`http`] | routes, request bodies and answers; one file for each endpoint |
@@ -56,6 +57,7 @@ pub mod clock;
 pub mod config;
 pub mod contacts;
 pub mod domain;
+pub mod geoip;
 pub mod housekeeping;
 pub mod http;
 pub mod keys;
