@@ -16,6 +16,8 @@
 //! | [`session`] | the use cases of a session: whose is it, and ending it |
 //! | [`keys`] | the API keys in force, each with its quota and its permissions |
 //! | [`contacts`] | customers as files: what an import reads and an export writes |
+//! | [`geoip`] | who is behind an address: databases and lists in memory |
+//! | [`intelligence`] | who is behind the addresses of sign-ins, found out after the answer and stored |
 //! | [`attempt_log`] | attempts whose record does not wait for the disk |
 //! | [`housekeeping`] | the broom for old attempts and dead sessions; the watch on the WAL |
 //! | [`http`] | routes, request bodies and answers; one file for each endpoint |
@@ -57,8 +59,10 @@ pub mod clock;
 pub mod config;
 pub mod contacts;
 pub mod domain;
+pub mod geoip;
 pub mod housekeeping;
 pub mod http;
+pub mod intelligence;
 pub mod keys;
 pub mod logging;
 pub mod session;

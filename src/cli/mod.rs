@@ -10,6 +10,7 @@ mod check;
 mod completions;
 mod customer;
 mod interrupt;
+mod ip;
 mod key;
 mod man;
 mod output;
@@ -59,6 +60,8 @@ enum Command {
     Customer(customer::Command),
     /// List sign-in attempts, the newest first; follow them, or sum them up
     Attempts(attempts::Arguments),
+    /// Tell who is behind an address: country, place, network, and what somebody may hide behind
+    Ip(ip::Arguments),
     /// Copy the database into a file, also while the server runs; an earlier backup there is replaced
     Backup {
         /// Where the copy goes
@@ -117,6 +120,7 @@ impl Cli {
             Command::Key(command) => key::run(&context()?, command),
             Command::Customer(command) => customer::run(&context()?, command),
             Command::Attempts(arguments) => attempts::run(&context()?, &arguments),
+            Command::Ip(arguments) => ip::run(&context()?, &arguments),
             Command::Backup { file } => backup::back_up(&context()?, &file),
             Command::Restore { file } => backup::restore(&context()?, &file),
             Command::Openapi => output::print_line(&http::document()?),

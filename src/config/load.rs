@@ -67,6 +67,7 @@ impl Config {
         config.check().map_err(|message| ConfigError::Contradiction { path: path.to_owned(), message })?;
         if let Some(folder) = path.parent() {
             config.database.path = folder.join(&config.database.path);
+            config.geoip.join_to(folder);
         }
         Ok(config)
     }
@@ -183,9 +184,13 @@ mod tests {
     }
 
     #[test]
-    fn the_database_is_beside_the_file() {
-        let config = Config::parse("", Path::new("/etc/magic-auth/config.toml")).unwrap();
+    fn paths_are_relative_to_the_file() {
+        let text = "[geoip]\ndatabases = [\"geo/city.mmdb\", \"/var/asn.mmdb\"]\nlists.tor = [\"tor.txt\"]";
+        let config = Config::parse(text, Path::new("/etc/magic-auth/config.toml")).unwrap();
         assert_eq!(config.database.path, Path::new("/etc/magic-auth/magic-auth.db"));
+        let databases: Vec<_> = config.geoip.databases.iter().map(crate::config::FilePath::get).collect();
+        assert_eq!(databases, [Path::new("/etc/magic-auth/geo/city.mmdb"), Path::new("/var/asn.mmdb")]);
+        assert_eq!(config.geoip.lists.tor[0].get(), Path::new("/etc/magic-auth/tor.txt"));
     }
 
     #[test]
@@ -203,6 +208,16 @@ mod tests {
             ("[retention]\nlogin_attempts = 90", "config.toml:2: invalid type: integer"),
             ("[retention]\nlogin_attempts = \"0d\"", "config.toml:2: a duration is longer than nothing"),
             ("[retention]\nsessions = \"90d\"", "config.toml:2: unknown field `sessions`"),
+            ("[geoip]\ndatabases = \"a.mmdb\"", "config.toml:2: invalid type: string"),
+            ("[geoip]\ndatabases = [\n\"a.mmdb\",\n\"\"]", "config.toml:4: a path is not empty"),
+            ("[geoip]\ndatabase = []", "config.toml:2: unknown field `database`"),
+            ("[geoip]\nreverse_dns = \"yes\"", "config.toml:2: invalid type: string"),
+            ("[geoip]\ndns_servers = [\"dns.example\"]", "config.toml:2: not a DNS server such as 127.0.0.1"),
+            ("[geoip]\nrefresh = \"0d\"", "config.toml:2: a duration is longer than nothing"),
+            ("[geoip]\nhosting_asns = [1,\n-1]", "config.toml:3: invalid value: integer `-1`, expected u32"),
+            ("[geoip]\nhosting_asns = [\"AS1\"]", "config.toml:2: invalid type: string"),
+            ("[geoip.lists]\ntor = [\"\"]", "config.toml:2: a path is not empty"),
+            ("[geoip.lists]\nanonymous = []", "config.toml:2: unknown field `anonymous`"),
             ("[log]\nformat = text", "config.toml:2: "),
             ("[server\n", "config.toml:1: "),
         ] {

@@ -3,6 +3,7 @@
 //! Every key has a default, an unknown key is an error, and an error names the file and the line.
 //! Nothing here opens the database or a socket.
 
+mod geoip;
 mod load;
 mod values;
 
@@ -14,10 +15,11 @@ use std::time::Duration;
 use governor::Quota;
 use serde::Deserialize;
 
+pub use geoip::{GeoIpConfig, ListsConfig};
 pub use load::{ConfigError, MAX_WORKERS};
-pub use values::{ConfiguredKey, OrganisationName, Origin, Period, TrustedProxy};
+pub use values::{ConfiguredKey, DnsServer, FilePath, OrganisationName, Origin, Period};
 
-use crate::domain::{Canonicalization, KeyKind};
+use crate::domain::{Canonicalization, KeyKind, Network};
 
 /// The whole configuration.
 #[derive(Debug, Default, Deserialize)]
@@ -43,6 +45,8 @@ pub struct Config {
     pub rate_limit: RateLimitConfig,
     /// Which addresses are the same mailbox.
     pub email: EmailConfig,
+    /// Where the knowledge about addresses comes from.
+    pub geoip: GeoIpConfig,
     /// How long things are kept.
     pub retention: RetentionConfig,
     /// How the log looks.
@@ -59,7 +63,7 @@ pub struct ServerConfig {
     /// Threads that answer requests; 0 is one per core.
     pub workers: usize,
     /// The proxies whose `X-Forwarded-For` the access log believes.
-    pub trusted_proxies: Vec<TrustedProxy>,
+    pub trusted_proxies: Vec<Network>,
     /// The origins whose pages may call the service from a browser.
     pub allowed_origins: Vec<Origin>,
 }

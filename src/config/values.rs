@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de};
 
-use crate::domain::ApiKey;
+use crate::domain::{ApiKey, Network};
 
 /// A span of time, written `"90d"`, `"10m"` or `"1h 30m"`: more than nothing, at most 100 years.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,31 +115,63 @@ impl FromStr for ConfiguredKey {
     }
 }
 
-/// A network of proxies, written as an address or as `10.0.0.0/8`.
-#[derive(Clone, Copy, Debug)]
-pub struct TrustedProxy(IpNet);
+/// A file that is read, relative to the configuration file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilePath(PathBuf);
 
-/// The text is neither an address nor a network.
+/// The text names no file.
 #[derive(Debug, thiserror::Error)]
-#[error("not an IP address or a network such as 10.0.0.0/8")]
-pub struct TrustedProxyError;
+#[error("a path is not empty")]
+pub struct FilePathError;
 
-impl TrustedProxy {
-    /// Whether `address` is such a proxy.
+impl FilePath {
+    /// The path.
     #[must_use]
-    pub fn contains(&self, address: IpAddr) -> bool {
-        self.0.contains(&address.to_canonical())
+    pub fn get(&self) -> &Path {
+        &self.0
+    }
+
+    /// Reads the path from `folder` on, unless it is absolute.
+    pub(super) fn join_to(&mut self, folder: &Path) {
+        self.0 = folder.join(&self.0);
     }
 }
 
-impl FromStr for TrustedProxy {
-    type Err = TrustedProxyError;
+impl FromStr for FilePath {
+    type Err = FilePathError;
 
-    fn from_str(text: &str) -> Result<Self, TrustedProxyError> {
-        text.parse::<IpNet>()
-            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+    fn from_str(text: &str) -> Result<Self, FilePathError> {
+        if text.is_empty() { Err(FilePathError) } else { Ok(Self(text.into())) }
+    }
+}
+
+/// A DNS server, written as an address, with a port unless it is 53.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DnsServer(SocketAddr);
+
+/// The text is no DNS server.
+#[derive(Debug, thiserror::Error)]
+#[error("not a DNS server such as 127.0.0.1, 127.0.0.1:5353 or [::1]:5353")]
+pub struct DnsServerError;
+
+impl DnsServer {
+    const PORT: u16 = 53;
+
+    /// Its address.
+    #[must_use]
+    pub fn get(self) -> SocketAddr {
+        self.0
+    }
+}
+
+impl FromStr for DnsServer {
+    type Err = DnsServerError;
+
+    fn from_str(text: &str) -> Result<Self, DnsServerError> {
+        text.parse()
+            .or_else(|_| text.parse::<IpAddr>().map(|address| SocketAddr::new(address, Self::PORT)))
             .map(Self)
-            .map_err(|_| TrustedProxyError)
+            .map_err(|_| DnsServerError)
     }
 }
 
@@ -190,7 +222,7 @@ macro_rules! deserialize_from_str {
     )+};
 }
 
-deserialize_from_str!(Period, OrganisationName, ConfiguredKey, TrustedProxy, Origin);
+deserialize_from_str!(Period, OrganisationName, ConfiguredKey, Origin, DnsServer, Network, FilePath);
 
 #[cfg(test)]
 mod tests {
@@ -208,14 +240,18 @@ mod tests {
     }
 
     #[test]
-    fn a_trusted_proxy_is_an_address_or_a_network() {
-        let network: TrustedProxy = "10.0.0.0/8".parse().unwrap();
-        assert!(network.contains("10.1.2.3".parse().unwrap()));
-        assert!(network.contains("::ffff:10.1.2.3".parse().unwrap()));
-        assert!(!network.contains("11.1.2.3".parse().unwrap()));
-        let address: TrustedProxy = "::1".parse().unwrap();
-        assert!(address.contains("::1".parse().unwrap()));
-        assert!("proxy.example".parse::<TrustedProxy>().is_err());
+    fn a_dns_server_has_port_53_unless_it_is_said() {
+        for (text, address) in [
+            ("127.0.0.1", "127.0.0.1:53"),
+            ("127.0.0.1:5353", "127.0.0.1:5353"),
+            ("::1", "[::1]:53"),
+            ("[2001:db8::1]:5353", "[2001:db8::1]:5353"),
+        ] {
+            assert_eq!(text.parse::<DnsServer>().unwrap().get().to_string(), address);
+        }
+        for text in ["", "dns.example", "127.0.0.1:", "127.0.0.1:99999", "[::1]"] {
+            assert!(text.parse::<DnsServer>().is_err(), "{text}");
+        }
     }
 
     #[test]
@@ -231,7 +267,7 @@ mod tests {
     proptest! {
         #[test]
         fn reading_any_text_never_panics(text: String) {
-            let _ = (text.parse::<Period>(), text.parse::<OrganisationName>(), text.parse::<TrustedProxy>());
+            let _ = (text.parse::<Period>(), text.parse::<OrganisationName>(), text.parse::<DnsServer>());
         }
     }
 }

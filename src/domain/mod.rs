@@ -6,11 +6,13 @@
 mod api_key;
 mod base62;
 mod client_ip;
+mod country_code;
 mod cu_ref_no;
 mod digest;
 mod email;
 mod identity_id;
 mod ids;
+mod network;
 mod outcome;
 mod permission;
 mod person_name;
@@ -20,11 +22,13 @@ mod timestamp;
 
 pub use api_key::{ApiKey, ApiKeyError, KeyKind};
 pub use client_ip::{ClientIp, ClientIpError};
+pub use country_code::{CountryCode, CountryCodeError};
 pub use cu_ref_no::{CuRefNo, CuRefNoError};
 pub use digest::Digest;
 pub use email::{CanonicalEmail, Canonicalization, EmailAddress, EmailError, Mailbox};
 pub use identity_id::{IdentityId, IdentityIdError, SessionId};
 pub use ids::{ApiKeyId, AttemptId, CustomerId, OrganisationId};
+pub use network::{Network, NetworkError};
 pub use outcome::{Outcome, Refusal, UnknownOutcome};
 pub use permission::{Permission, Permissions, UnknownPermission};
 pub use person_name::{PersonName, PersonNameError};

@@ -30,6 +30,12 @@ impl Timestamp {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or_default())
     }
 
+    /// The day in UTC: `2026-11-24`.
+    #[must_use]
+    pub fn day(self) -> String {
+        self.to_string().chars().take(10).collect()
+    }
+
     /// Whole seconds since the Unix epoch, rounded up.
     #[must_use]
     pub fn as_secs_rounded_up(self) -> i64 {
@@ -92,6 +98,7 @@ mod tests {
     #[test]
     fn it_is_written_as_rfc_3339() {
         assert_eq!(Timestamp::from_millis(1_795_532_645_678).to_string(), "2026-11-24T15:04:05.678Z");
+        assert_eq!(Timestamp::from_millis(1_795_532_645_678).day(), "2026-11-24");
         assert_eq!(Timestamp::from_millis(-1).to_string(), "1970-01-01T00:00:00.000Z");
     }
 

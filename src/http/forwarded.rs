@@ -4,13 +4,13 @@ use std::net::IpAddr;
 
 use actix_web::http::header::HeaderMap;
 
-use crate::config::TrustedProxy;
+use crate::domain::Network;
 
 /// The peer, or, when that is a trusted proxy, the last address in `X-Forwarded-For` that is none.
 ///
 /// The list is read from its end, for each proxy adds to it there, and what stands before the first
 /// untrusted address is whatever the client wrote.
-pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[TrustedProxy]) -> IpAddr {
+pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
     let is_trusted = |address: IpAddr| trusted.iter().any(|proxy| proxy.contains(address));
     let mut client = peer.to_canonical();
     let lists: Vec<_> = headers.get_all("x-forwarded-for").collect();

@@ -33,7 +33,8 @@ pub(crate) use reply::retry_after_seconds;
 use routes::KnownPaths;
 
 use crate::clock::Clock;
-use crate::config::{Origin, TrustedProxy};
+use crate::config::Origin;
+use crate::domain::Network;
 use crate::keys::Keys;
 use crate::session::Sessions;
 use crate::sign_in::SignIn;
@@ -79,7 +80,7 @@ pub struct Services {
     /// The time.
     pub clock: Clock,
     /// Whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<TrustedProxy>,
+    pub trusted_proxies: Vec<Network>,
 }
 
 /// Lets the pages of these origins call the service from a browser, and read what its answers say.

@@ -2,6 +2,7 @@
 
 mod configuration;
 mod database;
+mod geoip;
 mod machine;
 
 use std::os::unix::fs::MetadataExt as _;
@@ -59,6 +60,7 @@ pub(super) fn run(context: &Context) -> anyhow::Result<()> {
     let (database, facts) = database::check(context);
     let mut findings = configuration::check(&context.config, facts.as_ref());
     findings.extend(database);
+    findings.extend(geoip::check(&context.config.geoip, context.clock.now()));
     findings.extend(machine::check(&context.config.database.path, context.clock.now(), facts.as_ref()));
     context.output.print(&findings, |findings| {
         let row =

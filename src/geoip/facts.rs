@@ -1,0 +1,252 @@
+//! What can be known of an address, and how it is told.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use serde::Serialize;
+
+use super::AddressKind;
+use crate::domain::CountryCode;
+
+/// A thing that may be known of an address. The names are those of the JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "each says of itself what it is")]
+pub enum Fact {
+    Country,
+    Region,
+    City,
+    Latitude,
+    Longitude,
+    TimeZone,
+    Asn,
+    AsnOrganisation,
+    Hosting,
+    Proxy,
+    Vpn,
+    Tor,
+    Anonymous,
+}
+
+impl Fact {
+    /// All there are, in the order of their numbers.
+    pub const ALL: [Self; 13] = [
+        Self::Country,
+        Self::Region,
+        Self::City,
+        Self::Latitude,
+        Self::Longitude,
+        Self::TimeZone,
+        Self::Asn,
+        Self::AsnOrganisation,
+        Self::Hosting,
+        Self::Proxy,
+        Self::Vpn,
+        Self::Tor,
+        Self::Anonymous,
+    ];
+
+    /// What people call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Country => "country",
+            Self::Region => "region",
+            Self::City => "city",
+            Self::Latitude => "latitude",
+            Self::Longitude => "longitude",
+            Self::TimeZone => "time zone",
+            Self::Asn => "asn",
+            Self::AsnOrganisation => "asn organisation",
+            Self::Hosting => "hosting",
+            Self::Proxy => "proxy",
+            Self::Vpn => "vpn",
+            Self::Tor => "tor",
+            Self::Anonymous => "anonymous",
+        }
+    }
+}
+
+/// What somebody may hide behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Flag {
+    /// A machine in a data centre.
+    Hosting,
+    /// A proxy that many use.
+    Proxy,
+    /// A virtual private network.
+    Vpn,
+    /// An exit of the Tor network.
+    Tor,
+    /// Any of the three before, or anything else that hides who somebody is.
+    Anonymous,
+}
+
+impl Flag {
+    /// All there are.
+    pub const ALL: [Self; 5] = [Self::Hosting, Self::Proxy, Self::Vpn, Self::Tor, Self::Anonymous];
+
+    /// The flag as a fact.
+    #[must_use]
+    pub fn fact(self) -> Fact {
+        match self {
+            Self::Hosting => Fact::Hosting,
+            Self::Proxy => Fact::Proxy,
+            Self::Vpn => Fact::Vpn,
+            Self::Tor => Fact::Tor,
+            Self::Anonymous => Fact::Anonymous,
+        }
+    }
+
+    /// How the configuration and the API call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.fact().name()
+    }
+}
+
+/// The flags of an address; `None` when no source could know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "they are those of `Flag`")]
+pub struct Flags {
+    pub hosting: Option<bool>,
+    pub proxy: Option<bool>,
+    pub vpn: Option<bool>,
+    pub tor: Option<bool>,
+    pub anonymous: Option<bool>,
+}
+
+impl Flags {
+    /// One of them.
+    #[must_use]
+    pub fn get(mut self, flag: Flag) -> Option<bool> {
+        *self.entry(flag)
+    }
+
+    pub(super) fn entry(&mut self, flag: Flag) -> &mut Option<bool> {
+        match flag {
+            Flag::Hosting => &mut self.hosting,
+            Flag::Proxy => &mut self.proxy,
+            Flag::Vpn => &mut self.vpn,
+            Flag::Tor => &mut self.tor,
+            Flag::Anonymous => &mut self.anonymous,
+        }
+    }
+}
+
+/// What a rule may ask about an address: found without an allocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IpTraits {
+    /// What it is for.
+    pub kind: AddressKind,
+    /// Where it is.
+    pub country: Option<CountryCode>,
+    /// Whose network it is in: the number of the autonomous system.
+    pub asn: Option<u32>,
+    /// What somebody may hide behind.
+    pub flags: Flags,
+}
+
+/// All that is known of an address, and from where. What is not known is `None`, and `null` in JSON.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IpFacts {
+    /// The address, as it was asked for.
+    pub ip: IpAddr,
+    /// What it is for. Of an address that is not public, nothing else is known.
+    pub kind: AddressKind,
+    /// The IPv4 address that was looked up, of an IPv6 address that stands for it.
+    pub embedded: Option<Ipv4Addr>,
+    /// Its name in the DNS, of which it is an address again.
+    pub reverse_dns: Option<String>,
+    /// Where it is.
+    pub country: Option<CountryCode>,
+    /// The largest part of the country, in English.
+    pub region: Option<String>,
+    /// The place, in English.
+    pub city: Option<String>,
+    /// Degrees north; known together with the longitude.
+    pub latitude: Option<f64>,
+    /// Degrees east.
+    pub longitude: Option<f64>,
+    /// By its IANA name: `Europe/Prague`.
+    pub time_zone: Option<String>,
+    /// The number of the autonomous system.
+    pub asn: Option<u32>,
+    /// Whose autonomous system it is.
+    pub asn_organisation: Option<String>,
+    /// What somebody may hide behind.
+    pub flags: Flags,
+    /// Where all this is from.
+    pub sources: Vec<SourceOfFacts>,
+}
+
+impl IpFacts {
+    /// Nothing but what the address itself says.
+    pub(super) fn unknown(ip: IpAddr, kind: AddressKind, embedded: Option<Ipv4Addr>) -> Self {
+        Self {
+            ip,
+            kind,
+            embedded,
+            reverse_dns: None,
+            country: None,
+            region: None,
+            city: None,
+            latitude: None,
+            longitude: None,
+            time_zone: None,
+            asn: None,
+            asn_organisation: None,
+            flags: Flags::default(),
+            sources: Vec::new(),
+        }
+    }
+}
+
+/// From where some facts are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SourceOfFacts {
+    /// What the database calls itself, or the name of the list.
+    pub name: String,
+    /// The day on which it was made; `None`: it does not say.
+    pub date: Option<String>,
+    /// The facts.
+    pub facts: Vec<Fact>,
+}
+
+/// The answer to who is behind an address, as the API and the command line give it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct IpAnswer {
+    success: bool,
+    /// What is known.
+    #[serde(flatten)]
+    pub facts: IpFacts,
+}
+
+impl IpAnswer {
+    /// The answer with these facts.
+    #[must_use]
+    pub fn new(facts: IpFacts) -> Self {
+        Self { success: true, facts }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_are_numbered_in_their_order() {
+        assert!(Fact::ALL.iter().enumerate().all(|(number, fact)| *fact as usize == number));
+    }
+
+    #[test]
+    fn each_flag_is_its_own() {
+        for flag in Flag::ALL {
+            let mut flags = Flags::default();
+            *flags.entry(flag) = Some(true);
+            let json = serde_json::to_value(flags).unwrap();
+            assert_eq!(json[flag.name()], true);
+            assert!(Flag::ALL.iter().all(|other| flags.get(*other).is_some() == (*other == flag)));
+        }
+    }
+}

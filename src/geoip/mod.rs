@@ -1,0 +1,118 @@
+//! Who is behind an address: country, place, network, and what somebody may hide behind. All of it is
+//! known offline, from files that the operator has, in memory; nothing here asks the network.
+//!
+//! - `address` tells by its bits what an address is for. Only public ones are looked up.
+//! - `source` reads the files: a `database` with its `record`s, or a list of `networks`.
+//! - `look_up` asks them in the order of the configuration; `facts` is what comes out.
+//!
+//! The first source that knows a fact is believed. Of a flag, whoever says that an address has it; it is unknown
+//! when no source could know.
+
+mod address;
+mod database;
+mod facts;
+mod hosting;
+mod look_up;
+mod networks;
+mod record;
+mod source;
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use log::{error, info};
+
+pub use address::AddressKind;
+pub use facts::{Fact, Flag, Flags, IpAnswer, IpFacts, IpTraits, SourceOfFacts};
+pub use source::{Contents, Examined, GeoIpError, SourceFile};
+
+use crate::config::GeoIpConfig;
+use address::Address;
+use hosting::HostingAsns;
+use look_up::Found;
+use record::Record;
+use source::{Source, Stamp};
+
+/// All that is known offline.
+#[derive(Debug)]
+pub struct GeoIp {
+    files: Vec<SourceFile>,
+    /// What was read of each file. Whoever looks something up holds it for a microsecond.
+    sources: RwLock<Vec<Arc<Source>>>,
+    hosting: HostingAsns,
+    /// What each file was when it was last read, with or without success. Held by whoever reads them anew.
+    seen: Mutex<Vec<Option<Stamp>>>,
+}
+
+impl GeoIp {
+    /// Opens all the files of the configuration.
+    ///
+    /// # Errors
+    /// When one of them is missing, no database, or has a line that is wrong.
+    pub fn load(config: &GeoIpConfig) -> Result<Self, GeoIpError> {
+        let files = SourceFile::all(config);
+        // Before they are read, so that what is changed meanwhile is not missed.
+        let seen = files.iter().map(SourceFile::stamp).collect();
+        let sources: Result<_, _> = files.iter().map(|file| file.read().map(Arc::new)).collect();
+        let hosting = HostingAsns::new(config.hosting_asns.as_deref());
+        Ok(Self { files, sources: RwLock::new(sources?), hosting, seen: Mutex::new(seen) })
+    }
+
+    /// Whether there is nothing to ask about an address.
+    #[must_use]
+    pub fn knows_nothing(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// All that is known of an address. Takes about two microseconds.
+    #[must_use]
+    pub fn look_up(&self, ip: IpAddr) -> IpFacts {
+        let Address { kind, embedded, .. } = Address::new(ip);
+        let mut facts = IpFacts::unknown(ip, kind, embedded);
+        if let Some(address) = Address::new(ip).asked_for() {
+            let sources = self.sources.read().unwrap_or_else(PoisonError::into_inner);
+            Found::look_up(address, &sources, &self.hosting).tell(&mut facts, &sources, &self.hosting);
+        }
+        facts
+    }
+
+    /// What a rule may ask about an address. Takes about a microsecond, and no memory.
+    #[must_use]
+    pub fn traits(&self, ip: IpAddr) -> IpTraits {
+        let address = Address::new(ip);
+        let sources = self.sources.read().unwrap_or_else(PoisonError::into_inner);
+        let found = address.asked_for().map(|address| Found::look_up(address, &sources, &self.hosting).record);
+        let Record { country, asn, flags, .. } = found.unwrap_or_default();
+        IpTraits { kind: address.kind, country, asn, flags }
+    }
+
+    /// Reads the files anew that have changed since they were last read, each as a whole. One that is broken or gone
+    /// is told of in the log once, and what it was before stays in use. Looking things up goes on meanwhile.
+    ///
+    /// This blocks, for a second and more when a large database has changed.
+    pub fn reload_changed(&self) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        for (number, (file, seen)) in self.files.iter().zip(seen.iter_mut()).enumerate() {
+            let stamp = file.stamp();
+            if stamp != *seen {
+                *seen = stamp;
+                self.reload(number, file);
+            }
+        }
+    }
+
+    fn reload(&self, number: usize, file: &SourceFile) {
+        let source = match file.read_examined() {
+            Ok(source) => Arc::new(source),
+            Err(error) => return error!("{error}; what was read of it before stays in use"),
+        };
+        info!("read {} again: {}, made on {}", file.path.display(), source.name, source.made_at.day());
+        let mut sources = self.sources.write().unwrap_or_else(PoisonError::into_inner);
+        let replaced = sources.get_mut(number).map(|place| std::mem::replace(place, source));
+        drop(sources);
+        // Nobody waits while a hundred megabytes are given back.
+        drop(replaced);
+    }
+}

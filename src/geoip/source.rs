@@ -1,0 +1,170 @@
+//! A file that facts come from: read, and looked at again to see whether it has changed.
+
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use maxminddb::MaxMindDbError;
+
+use super::database::Database;
+use super::facts::{Fact, Flag};
+use super::networks::{BadLine, Networks};
+use crate::config::{FilePath, GeoIpConfig};
+use crate::domain::Timestamp;
+
+/// A file that the configuration names, and what for.
+#[derive(Clone, Debug)]
+pub struct SourceFile {
+    /// The file.
+    pub path: PathBuf,
+    /// Of which flag it is a list; `None`: it is a database.
+    pub list: Option<Flag>,
+}
+
+/// A file cannot be used. The message names the key in the configuration, the file, and the line of a list.
+#[derive(Debug, thiserror::Error)]
+#[error("{key}: {}: {cause}", path.display())]
+pub struct GeoIpError {
+    key: String,
+    path: PathBuf,
+    cause: Cause,
+}
+
+/// What is wrong with a file.
+#[derive(Debug, thiserror::Error)]
+enum Cause {
+    #[error("cannot be read: {0}")]
+    Unreadable(#[from] io::Error),
+    #[error("not a MaxMind database, or not the whole of one")]
+    NoDatabase,
+    #[error("the database is damaged: {0}")]
+    Damaged(#[from] MaxMindDbError),
+    #[error("line {}: {}", .0.number, .0.cause)]
+    BadLine(BadLine),
+}
+
+/// A file that has been read.
+#[derive(Debug)]
+pub(super) struct Source {
+    /// What people know it by.
+    pub(super) name: String,
+    /// When it was made.
+    pub(super) made_at: Timestamp,
+    pub(super) content: Content,
+}
+
+/// What is in it.
+#[derive(Debug)]
+pub(super) enum Content {
+    Database(Database),
+    List(Flag, Networks),
+}
+
+/// What a file that is in order is good for.
+#[derive(Debug, PartialEq)]
+pub struct Examined {
+    /// What the database calls itself, or the list's name.
+    pub name: String,
+    /// When it was made.
+    pub made_at: Timestamp,
+    /// What can be learned from it.
+    pub contents: Contents,
+}
+
+/// What can be learned from a file.
+#[derive(Debug, PartialEq)]
+pub enum Contents {
+    /// From a database: these facts.
+    Facts(Vec<Fact>),
+    /// From a list: so many addresses and networks.
+    Networks(usize),
+}
+
+/// What tells a file from the one that was there before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    file: (u64, u64),
+    size: u64,
+    modified: (i64, i64),
+}
+
+impl SourceFile {
+    /// The files of a configuration: the databases in their order, then the lists.
+    #[must_use]
+    pub fn all(config: &GeoIpConfig) -> Vec<Self> {
+        let lists = &config.lists;
+        [
+            (None, &config.databases),
+            (Some(Flag::Tor), &lists.tor),
+            (Some(Flag::Vpn), &lists.vpn),
+            (Some(Flag::Proxy), &lists.proxy),
+            (Some(Flag::Hosting), &lists.hosting),
+        ]
+        .into_iter()
+        .flat_map(|(list, paths)| paths.iter().map(FilePath::get).map(move |path| Self { path: path.to_owned(), list }))
+        .collect()
+    }
+
+    /// Reads the file and all that is in it, which takes a second for a large database.
+    ///
+    /// # Errors
+    /// When anything about it is wrong.
+    pub fn examine(&self) -> Result<Examined, GeoIpError> {
+        let source = self.read()?;
+        let contents = self.examine_contents(&source)?;
+        Ok(Examined { name: source.name, made_at: source.made_at, contents })
+    }
+
+    /// Reads the file, which must be in order in all its parts.
+    pub(super) fn read_examined(&self) -> Result<Source, GeoIpError> {
+        let source = self.read()?;
+        self.examine_contents(&source)?;
+        Ok(source)
+    }
+
+    /// Reads the file. That a database can be opened does not mean that all of it is in order.
+    pub(super) fn read(&self) -> Result<Source, GeoIpError> {
+        let (content, changed_at) = read_file(&self.path).map_err(|cause| self.error(cause))?;
+        let Some(flag) = self.list else {
+            let database = Database::new(content).map_err(|_| self.error(Cause::NoDatabase))?;
+            let (name, made_at) = (database.name().to_owned(), database.built_at());
+            return Ok(Source { name, made_at, content: Content::Database(database) });
+        };
+        let networks = Networks::parse(&content).map_err(|line| self.error(Cause::BadLine(line)))?;
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Source { name, made_at: changed_at, content: Content::List(flag, networks) })
+    }
+
+    /// What the file is now; `None` when it cannot be looked at.
+    pub(super) fn stamp(&self) -> Option<Stamp> {
+        let metadata = std::fs::metadata(&self.path).ok()?;
+        Some(Stamp {
+            file: (metadata.dev(), metadata.ino()),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        })
+    }
+
+    fn examine_contents(&self, source: &Source) -> Result<Contents, GeoIpError> {
+        match &source.content {
+            Content::Database(database) => {
+                database.examine().map(Contents::Facts).map_err(|cause| self.error(cause.into()))
+            }
+            Content::List(_, networks) => Ok(Contents::Networks(networks.count())),
+        }
+    }
+
+    fn error(&self, cause: Cause) -> GeoIpError {
+        let key = self.list.map_or_else(|| "[geoip] databases".into(), |flag| format!("[geoip.lists] {}", flag.name()));
+        GeoIpError { key, path: self.path.clone(), cause }
+    }
+}
+
+/// What is in a file, and when it was changed. A pipe or a device, of which there is no end, is no file.
+fn read_file(path: &Path) -> Result<(Vec<u8>, Timestamp), Cause> {
+    let metadata = std::fs::metadata(path)?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is not a file").into());
+    }
+    Ok((std::fs::read(path)?, Timestamp::from_millis(metadata.mtime().saturating_mul(1_000))))
+}
