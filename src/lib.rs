@@ -16,6 +16,7 @@
 //! | [`session`] | the use cases of a session: whose is it, and ending it |
 //! | [`keys`] | the API keys in force, each with its quota and its permissions |
 //! | [`attempt_log`] | attempts whose record does not wait for the disk |
+//! | [`geoip`] | who is behind an IP address: its name by reverse DNS |
 //! | [`housekeeping`] | the broom for old attempts and dead sessions; the watch on the WAL |
 //! | [`http`] | routes, request bodies and answers; one file for each endpoint |
 //! | [`application`] | the server as a whole: built, then run until told to stop |
@@ -56,6 +57,7 @@ pub mod clock;
 pub mod config;
 pub mod contacts;
 pub mod domain;
+pub mod geoip;
 pub mod housekeeping;
 pub mod http;
 pub mod keys;
