@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use actix_web::web;
 use log::{info, warn};
@@ -12,6 +13,7 @@ use crate::config::{Config, MAX_WORKERS, Origin};
 use crate::domain::Permissions;
 use crate::housekeeping::Housekeeping;
 use crate::http::{self, Services};
+use crate::intelligence::{Intelligence, IntelligenceError};
 use crate::keys::Keys;
 use crate::session::Sessions;
 use crate::sign_in::SignIn;
@@ -44,6 +46,9 @@ pub enum StartError {
         /// What the store says.
         cause: StoreError,
     },
+    /// A file of `[geoip]` cannot be used.
+    #[error(transparent)]
+    Intelligence(#[from] IntelligenceError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {cause}")]
     Listen {
@@ -73,12 +78,14 @@ impl Application {
         apply_organisations(&mut database, &config, &clock).map_err(store_failed)?;
         let throttle = database.read(|tx| Throttle::rebuild(&config.throttle, &clock, tx)).map_err(store_failed)?;
 
+        let intelligence = Arc::new(Intelligence::new(&config.geoip, clock.clone())?);
         let housekeeping = Housekeeping::new(&config, &clock);
         let store = Store::start(database, &path, u32::try_from(workers).unwrap_or(u32::MAX))?;
         let services = Services {
             keys: Keys::load(&store, config.rate_limit, &clock).map_err(store_failed)?,
-            sign_in: SignIn::new(&config, throttle, clock.clone()),
+            sign_in: SignIn::new(&config, throttle, intelligence.clone(), clock.clone()),
             sessions: Sessions::new(config.session, clock.clone()),
+            intelligence,
             store,
             clock,
             trusted_proxies: config.server.trusted_proxies,
@@ -115,10 +122,15 @@ impl Application {
             services.sign_in.unwritten.keep_writing(&services.store).await;
         });
         let services = self.services.clone();
-        let housekeeping = actix_web::rt::spawn(async move { self.housekeeping.keep(&services.store).await });
+        let housekeeping =
+            actix_web::rt::spawn(async move { self.housekeeping.keep(&services.store, &services.intelligence).await });
+        let services = self.services.clone();
+        let finding_out =
+            actix_web::rt::spawn(async move { services.intelligence.keep_finding_out(&services.store).await });
         let served = http::serve(self.listener, self.services.clone(), self.workers, self.allowed_origins, stop)?.await;
         writing.abort();
         housekeeping.abort();
+        finding_out.abort();
         self.services.sign_in.unwritten.flush(&self.services.store).await;
         served
     }

@@ -137,7 +137,9 @@ impl Intelligence {
         let written = store.write(move |tx| found.iter().try_for_each(|row| tx.upsert_ip(row)));
         if let Err(error) = written.await {
             warn!("what is known of {} addresses could not be stored: {error}", batch.len());
-            batch.into_iter().for_each(|ip| self.forget(ip));
+            for ip in batch {
+                self.forget(ip);
+            }
         }
     }
 

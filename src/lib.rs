@@ -19,6 +19,7 @@
 //! | [`geoip`] | who is behind an address: databases and lists in memory |
 //! | [`intelligence`] | who is behind the addresses of sign-ins, found out after the answer and stored |
 //! | [`attempt_log`] | attempts whose record does not wait for the disk |
+//! | [`geoip`] | who is behind an IP address: its name by reverse DNS |
 //! | [`housekeeping`] | the broom for old attempts and dead sessions; the watch on the WAL |
 //! | [`http`] | routes, request bodies and answers; one file for each endpoint |
 //! | [`application`] | the server as a whole: built, then run until told to stop |

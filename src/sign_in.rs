@@ -4,6 +4,7 @@
 //! session. What comes before it (the key, its quota, the form of the body) is `http`'s, and how
 //! things are kept is `store`'s.
 
+pub mod deny;
 pub mod rules;
 mod sandbox;
 
@@ -16,12 +17,14 @@ use crate::attempt_log::AttemptLog;
 use crate::clock::Clock;
 use crate::config::{Config, NewCustomerEmail, SignInConfig};
 use crate::domain::{
-    CanonicalEmail, Canonicalization, ClientIp, CuRefNo, CustomerId, EmailAddress, IdentityId, KeyKind, Outcome,
-    PersonName, Refusal, Timestamp,
+    CanonicalEmail, Canonicalization, ClientIp, CountryCode, CuRefNo, CustomerId, EmailAddress, IdentityId, KeyKind,
+    Outcome, PersonName, Refusal, Timestamp,
 };
+use crate::intelligence::Intelligence;
 use crate::keys::Key;
 use crate::store::{Attempt, Customer, NewCustomer, NewSession, Store, StoreError, Tx};
 use crate::throttle::{Limit, Throttle};
+use deny::deny_reason;
 use sandbox::Scene;
 
 /// What a sign-in is decided by.
@@ -31,6 +34,7 @@ pub struct SignIn {
     canonicalization: Canonicalization,
     session_lifetime: Duration,
     throttle: Throttle,
+    intelligence: Arc<Intelligence>,
     clock: Clock,
     /// The attempts whose record does not wait for the disk.
     pub unwritten: AttemptLog,
@@ -80,19 +84,20 @@ pub struct Overloaded;
 impl SignIn {
     /// Signs in by the rules of `config`.
     #[must_use]
-    pub fn new(config: &Config, throttle: Throttle, clock: Clock) -> Self {
+    pub fn new(config: &Config, throttle: Throttle, intelligence: Arc<Intelligence>, clock: Clock) -> Self {
         Self {
             policy: Arc::new(config.sign_in.clone()),
             canonicalization: config.email.canonicalization,
             session_lifetime: config.session.lifetime.get(),
             throttle,
+            intelligence,
             clock,
             unwritten: AttemptLog::default(),
         }
     }
 
-    /// Signs a customer in, or says which of E004, E006, E005, E002, E003 and E007 stands against it,
-    /// in this order. When the database fails, the answer is E001.
+    /// Signs a customer in, or says which of E004, E006, E001 (denied by a rule), E005, E002, E003 and E007 stands
+    /// against it, in this order. When the database fails, the answer is E001.
     ///
     /// # Errors
     /// When the write queue is full.
@@ -103,6 +108,7 @@ impl SignIn {
             Attempt { organisation: key.organisation, api_key: key.id, mailbox: None, email: None, ip: request.ip };
 
         let Some(email) = request.email.clone() else {
+            self.note_address(&attempt);
             let recorded = store.write(record_invalid_email(attempt.clone(), now)).await;
             return self.answer(recorded, attempt, now);
         };
@@ -111,6 +117,7 @@ impl SignIn {
         {
             return self.answer(scene.play(key, email, session_ends_at, now, store).await, attempt, now);
         }
+        self.note_address(&attempt);
         let canonical = email.canonical(self.canonicalization);
         let mailbox = canonical.mailbox(key.organisation);
         attempt.mailbox = Some(mailbox);
@@ -127,10 +134,19 @@ impl SignIn {
             return Ok(Answer::Refused { refusal, retry_after: Some(too_soon.retry_after) });
         }
 
+        let ip = attempt.ip.map(ClientIp::get);
+        if let Some(ip) = ip
+            && deny_reason(&self.policy.deny, &self.intelligence.geoip, ip).is_some()
+        {
+            self.unwritten.note(attempt, Outcome::Denied, now);
+            return Ok(Refusal::LoginFailed.into());
+        }
+
         let candidate = Candidate {
             policy: self.policy.clone(),
             attempt: attempt.clone(),
             request,
+            country: ip.and_then(|ip| self.intelligence.geoip.traits(ip).country),
             email,
             canonical,
             session_ends_at,
@@ -141,6 +157,13 @@ impl SignIn {
             self.throttle.refund(attempt.organisation, mailbox, attempt.ip);
         }
         self.answer(decided, attempt, now)
+    }
+
+    /// Who is behind the address is found out later, whatever the answer is.
+    fn note_address(&self, attempt: &Attempt) {
+        if let Some(ip) = attempt.ip {
+            self.intelligence.note(ip);
+        }
     }
 
     /// What the caller is told of what the store says.
@@ -173,6 +196,7 @@ struct Candidate {
     policy: Arc<SignInConfig>,
     attempt: Attempt,
     request: Request,
+    country: Option<CountryCode>,
     email: EmailAddress,
     canonical: CanonicalEmail,
     session_ends_at: Timestamp,
@@ -192,7 +216,11 @@ impl Candidate {
         };
         let session = NewSession { customer, ip: self.request.ip, expires_at: self.session_ends_at };
         let identity = tx.insert_session(&session, self.now)?;
-        tx.insert_attempt(&self.attempt, Some(customer), Outcome::SignedIn, self.now, 1)?;
+        let is_new_country = match self.country {
+            Some(country) => tx.note_country(customer, country.as_str())?,
+            None => false,
+        };
+        tx.insert_sign_in(&self.attempt, customer, is_new_country, self.now)?;
         Ok(Answer::SignedIn(identity))
     }
 

@@ -7,7 +7,8 @@ use clap::Args;
 use super::Context;
 use super::output::{or_dash, table};
 use crate::domain::ClientIpError;
-use crate::geoip::{AddressKind, Fact, GeoIp, IpAnswer, IpFacts};
+use crate::geoip::{AddressKind, Fact, IpAnswer, IpFacts};
+use crate::intelligence::Intelligence;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -24,10 +25,11 @@ fn parse(text: &str) -> Result<IpAddr, ClientIpError> {
 }
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()> {
-    let geoip = GeoIp::load(&context.config.geoip)?;
-    let answer = IpAnswer::new(geoip.look_up(arguments.address));
+    let intelligence = Intelligence::new(&context.config.geoip, context.clock.clone())?;
+    let facts = actix_web::rt::System::new().block_on(intelligence.facts(arguments.address));
+    let answer = IpAnswer::new(facts);
     context.output.print(&answer, |answer| {
-        let hint = if geoip.knows_nothing() && answer.facts.kind == AddressKind::Public {
+        let hint = if intelligence.geoip.knows_nothing() && answer.facts.kind == AddressKind::Public {
             "\n\nThe configuration names nothing to ask: see [geoip] databases."
         } else {
             ""

@@ -19,7 +19,7 @@ pub use geoip::{GeoIpConfig, ListsConfig};
 pub use load::{ConfigError, MAX_WORKERS};
 pub use values::{ConfiguredKey, DnsServer, FilePath, OrganisationName, Origin, Period};
 
-use crate::domain::{Canonicalization, KeyKind, Network};
+use crate::domain::{Canonicalization, CountryCode, Flag, KeyKind, Network};
 
 /// The whole configuration.
 #[derive(Debug, Default, Deserialize)]
@@ -130,6 +130,27 @@ pub struct SignInConfig {
     pub guest: Guest,
     /// Whether a new customer's address is authorized from the start.
     pub new_customer_email: NewCustomerEmail,
+    /// Where nobody may sign in from.
+    pub deny: DenyConfig,
+}
+
+/// `[sign_in.deny]`: who signs in from there is answered with E001.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DenyConfig {
+    /// Countries, by the databases of `[geoip]`.
+    pub countries: Vec<CountryCode>,
+    /// Autonomous systems, by the same.
+    pub asns: Vec<u32>,
+    /// Flags, by the databases and lists of `[geoip]`.
+    pub flags: Vec<Flag>,
+    /// Networks.
+    pub cidrs: Vec<Network>,
+}
+
+impl DenyConfig {
+    /// Nobody is denied.
+    pub const NOBODY: Self = Self { countries: Vec::new(), asns: Vec::new(), flags: Vec::new(), cidrs: Vec::new() };
 }
 
 /// `sign_in.unknown_email`

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
 
-use crate::domain::{ApiKey, Network};
+use crate::domain::{ApiKey, CountryCode, Flag, Network};
 
 /// A span of time, written `"90d"`, `"10m"` or `"1h 30m"`: more than nothing, at most 100 years.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,7 +222,7 @@ macro_rules! deserialize_from_str {
     )+};
 }
 
-deserialize_from_str!(Period, OrganisationName, ConfiguredKey, Origin, DnsServer, Network, FilePath);
+deserialize_from_str!(Period, OrganisationName, ConfiguredKey, Origin, DnsServer, Network, FilePath, CountryCode, Flag);
 
 #[cfg(test)]
 mod tests {

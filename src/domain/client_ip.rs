@@ -28,6 +28,12 @@ impl ClientIp {
         Ok(Self(if is_this_machine { Ipv4Addr::LOCALHOST.into() } else { address }))
     }
 
+    /// The address.
+    #[must_use]
+    pub fn get(self) -> IpAddr {
+        self.0
+    }
+
     /// The network that is throttled as one caller: the address itself, or the /64 of an IPv6
     /// address, which one household has at its disposal. `None` for loopback: that is a shop's own
     /// machine, the same for everybody.

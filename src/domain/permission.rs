@@ -13,11 +13,13 @@ pub enum Permission {
     AccountInfo,
     /// End a session.
     Logout,
+    /// Ask who is behind an address.
+    Ip,
 }
 
 impl Permission {
     /// All permissions, in the order in which they are listed.
-    pub const ALL: [Self; 3] = [Self::SignIn, Self::AccountInfo, Self::Logout];
+    pub const ALL: [Self; 4] = [Self::SignIn, Self::AccountInfo, Self::Logout, Self::Ip];
 
     /// The name on the command line, in answers and in the database.
     #[must_use]
@@ -26,6 +28,7 @@ impl Permission {
             Self::SignIn => "sign-in",
             Self::AccountInfo => "account-info",
             Self::Logout => "logout",
+            Self::Ip => "ip",
         }
     }
 }
@@ -105,7 +108,7 @@ mod tests {
     #[test]
     fn what_is_listed_is_allowed_and_nothing_else() {
         let permissions = Permissions::parse_list("logout,sign-in,logout").unwrap();
-        assert_eq!(Permission::ALL.map(|permission| permissions.allow(permission)), [true, false, true]);
+        assert_eq!(Permission::ALL.map(|permission| permissions.allow(permission)), [true, false, true, false]);
         assert_eq!(permissions.to_list().unwrap(), "sign-in,logout");
         assert_eq!(Permissions::parse_list(""), Ok(Permissions::only([])));
         assert!(!Permission::ALL.into_iter().any(|permission| Permissions::only([]).allow(permission)));

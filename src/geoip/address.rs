@@ -3,11 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use AddressKind::{Cgnat, Documentation, LinkLocal, Loopback, Multicast, Private, Public, Reserved};
 
 /// What an address is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AddressKind {
     /// Anybody's in the internet.
@@ -29,6 +30,12 @@ pub enum AddressKind {
 }
 
 impl AddressKind {
+    /// Whether it is anybody's in the internet, of whom something can be known.
+    #[must_use]
+    pub fn is_public(self) -> bool {
+        self == Public
+    }
+
     /// How the API and the command line call it.
     #[must_use]
     pub fn name(self) -> &'static str {

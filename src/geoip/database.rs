@@ -5,9 +5,9 @@ use std::net::IpAddr;
 
 use maxminddb::{MaxMindDbError, Reader, WithinOptions};
 
-use super::facts::{Fact, Flag};
+use super::facts::Fact;
 use super::record::Record;
-use crate::domain::Timestamp;
+use crate::domain::{Flag, Timestamp};
 
 /// An open database.
 #[derive(Debug)]

@@ -3,12 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::AddressKind;
-use crate::domain::CountryCode;
+use crate::domain::{CountryCode, Flag};
 
 /// A thing that may be known of an address. The names are those of the JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "each says of itself what it is")]
 pub enum Fact {
@@ -66,46 +67,20 @@ impl Fact {
     }
 }
 
-/// What somebody may hide behind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Flag {
-    /// A machine in a data centre.
-    Hosting,
-    /// A proxy that many use.
-    Proxy,
-    /// A virtual private network.
-    Vpn,
-    /// An exit of the Tor network.
-    Tor,
-    /// Any of the three before, or anything else that hides who somebody is.
-    Anonymous,
-}
-
-impl Flag {
-    /// All there are.
-    pub const ALL: [Self; 5] = [Self::Hosting, Self::Proxy, Self::Vpn, Self::Tor, Self::Anonymous];
-
-    /// The flag as a fact.
-    #[must_use]
-    pub fn fact(self) -> Fact {
-        match self {
-            Self::Hosting => Fact::Hosting,
-            Self::Proxy => Fact::Proxy,
-            Self::Vpn => Fact::Vpn,
-            Self::Tor => Fact::Tor,
-            Self::Anonymous => Fact::Anonymous,
+impl From<Flag> for Fact {
+    fn from(flag: Flag) -> Self {
+        match flag {
+            Flag::Hosting => Self::Hosting,
+            Flag::Proxy => Self::Proxy,
+            Flag::Vpn => Self::Vpn,
+            Flag::Tor => Self::Tor,
+            Flag::Anonymous => Self::Anonymous,
         }
-    }
-
-    /// How the configuration and the API call it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        self.fact().name()
     }
 }
 
 /// The flags of an address; `None` when no source could know.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[expect(missing_docs, reason = "they are those of `Flag`")]
 pub struct Flags {
     pub hosting: Option<bool>,
@@ -147,18 +122,21 @@ pub struct IpTraits {
 }
 
 /// All that is known of an address, and from where. What is not known is `None`, and `null` in JSON.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct IpFacts {
     /// The address, as it was asked for.
+    #[schema(value_type = String, example = "8.8.8.8")]
     pub ip: IpAddr,
     /// What it is for. Of an address that is not public, nothing else is known.
     pub kind: AddressKind,
     /// The IPv4 address that was looked up, of an IPv6 address that stands for it.
+    #[schema(value_type = Option<String>)]
     pub embedded: Option<Ipv4Addr>,
     /// Its name in the DNS, of which it is an address again.
     pub reverse_dns: Option<String>,
     /// Where it is.
+    #[schema(value_type = Option<String>, example = "US")]
     pub country: Option<CountryCode>,
     /// The largest part of the country, in English.
     pub region: Option<String>,
@@ -203,7 +181,7 @@ impl IpFacts {
 }
 
 /// From where some facts are.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct SourceOfFacts {
     /// What the database calls itself, or the name of the list.
     pub name: String,
@@ -214,7 +192,7 @@ pub struct SourceOfFacts {
 }
 
 /// The answer to who is behind an address, as the API and the command line give it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct IpAnswer {
     success: bool,
     /// What is known.

@@ -3,10 +3,11 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::facts::{Fact, Flag, IpFacts, SourceOfFacts};
+use super::facts::{Fact, IpFacts, SourceOfFacts};
 use super::hosting::HostingAsns;
 use super::record::Record;
 use super::source::{Content, Source};
+use crate::domain::Flag;
 
 /// The number of a source: its place in the list; that of the hosting companies' comes behind the last.
 type SourceNumber = usize;
@@ -73,7 +74,7 @@ impl<'s> Found<'s> {
         let own = self.record.flags.entry(flag);
         if own.is_none() || (value && *own == Some(false)) {
             *own = Some(value);
-            self.origins[flag.fact() as usize] = Some(number);
+            self.origins[Fact::from(flag) as usize] = Some(number);
         }
     }
 
@@ -83,7 +84,7 @@ impl<'s> Found<'s> {
         let values = hiding.map(|flag| self.record.flags.get(flag));
         let hidden_by = values.iter().position(|value| *value == Some(true));
         let decisive = hidden_by.or((values == [Some(false); 3]).then_some(0));
-        if let Some(number) = decisive.and_then(|place| self.origins[hiding[place].fact() as usize]) {
+        if let Some(number) = decisive.and_then(|place| self.origins[Fact::from(hiding[place]) as usize]) {
             self.say(Flag::Anonymous, hidden_by.is_some(), number);
         }
     }

@@ -1,5 +1,5 @@
 //! Who is behind an address: country, place, network, and what somebody may hide behind. All of it is
-//! known offline, from files that the operator has, in memory; nothing here asks the network.
+//! known offline, from files that the operator has, in memory; only `reverse_dns` asks the network, for a name.
 //!
 //! - `address` tells by its bits what an address is for. Only public ones are looked up.
 //! - `source` reads the files: a `database` with its `record`s, or a list of `networks`.
@@ -15,6 +15,7 @@ mod hosting;
 mod look_up;
 mod networks;
 mod record;
+mod reverse_dns;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -25,7 +26,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use log::{error, info};
 
 pub use address::AddressKind;
-pub use facts::{Fact, Flag, Flags, IpAnswer, IpFacts, IpTraits, SourceOfFacts};
+pub use facts::{Fact, Flags, IpAnswer, IpFacts, IpTraits, SourceOfFacts};
+pub use reverse_dns::{ReverseDns, SystemServersError, Unanswered};
 pub use source::{Contents, Examined, GeoIpError, SourceFile};
 
 use crate::config::GeoIpConfig;

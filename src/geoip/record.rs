@@ -9,8 +9,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 
-use super::facts::{Fact, Flag, Flags};
-use crate::domain::CountryCode;
+use super::facts::{Fact, Flags};
+use crate::domain::{CountryCode, Flag};
 
 /// Longer texts are no names.
 const MAX_TEXT: usize = 200;

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use maxminddb::MaxMindDbError;
 
 use super::database::Database;
-use super::facts::{Fact, Flag};
+use super::facts::Fact;
 use super::networks::{BadLine, Networks};
 use crate::config::{FilePath, GeoIpConfig};
-use crate::domain::Timestamp;
+use crate::domain::{Flag, Timestamp};
 
 /// A file that the configuration names, and what for.
 #[derive(Clone, Debug)]

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::database::Database;
 use super::*;
+use crate::domain::Flag;
 
 /// In `city.mmdb`, Prague; in `country.mmdb`, Germany; in `asn.mmdb`, 64500; in `anonymous-ip.mmdb`, a VPN.
 const PRAGUE: &str = "192.175.48.1";
@@ -188,7 +189,9 @@ fn a_flag_is_what_any_source_says_that_could_know() {
     let folder = tempfile::tempdir().unwrap();
     let list = write(&folder, "list.txt", "192.175.48.0/24 # here\n");
     let anonymous = &["anonymous-ip.mmdb"][..];
-    let lists = |names: &[&str]| names.iter().map(|name| format!("lists.{name} = [{list:?}]\n")).collect::<String>();
+    let lists = |names: &[&str]| {
+        names.iter().map(|name| format!("lists.{name} = [{list:?}]")).collect::<Vec<_>>().join("\n") + "\n"
+    };
     for (databases, more, ip, expected) in [
         // Nothing could know.
         (&[][..], String::new(), PRAGUE, "?????"),
@@ -229,7 +232,7 @@ fn a_flag_is_the_source_that_decided() {
         let sources = facts(&geoip, ip).sources;
         sources.into_iter().map(|source| (source.name, source.facts)).collect::<Vec<_>>()
     };
-    let [hosting, proxy, vpn, tor, anonymous] = Flag::ALL.map(Flag::fact);
+    let [hosting, proxy, vpn, tor, anonymous] = Flag::ALL.map(Fact::from);
     let database = |facts: &[Fact]| ("GeoIP2-Anonymous-IP".to_owned(), facts.to_vec());
     assert_eq!(told(NOWHERE), [database(&[hosting, proxy, vpn, tor, anonymous])]);
     assert_eq!(told(PRAGUE), [database(&[hosting, proxy, vpn, anonymous]), ("exits.txt".to_owned(), vec![tor])]);
@@ -308,7 +311,7 @@ fn damaged_record(database: &[u8]) -> Vec<u8> {
 #[test]
 fn examining_a_file_says_what_can_be_learned_from_it() {
     let contents = |path: PathBuf, list| SourceFile { path, list }.examine().map(|examined| examined.contents);
-    let [hosting, proxy, vpn, tor, anonymous] = Flag::ALL.map(Flag::fact);
+    let [hosting, proxy, vpn, tor, anonymous] = Flag::ALL.map(Fact::from);
     for (name, facts) in [
         ("city.mmdb", &Fact::ALL[..6]),
         ("country.mmdb", &[Fact::Country]),

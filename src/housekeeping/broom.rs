@@ -13,7 +13,7 @@ use log::{info, warn};
 
 use crate::clock::Clock;
 use crate::config::{Config, Period};
-use crate::domain::{AttemptId, SessionId, Timestamp};
+use crate::domain::{AttemptId, ClientIp, SessionId, Timestamp};
 use crate::session::is_alive;
 use crate::store::{Store, StoreError, Tx};
 
@@ -47,6 +47,7 @@ pub(super) struct Broom {
     rules: Rules,
     clock: Clock,
     attempts: Sweep<AttemptId>,
+    addresses: Sweep<ClientIp>,
     sessions: Sweep<SessionId>,
     /// By the steady clock, which does not care what the time of day is set to.
     next_round: Duration,
@@ -86,7 +87,7 @@ impl Broom {
             idle_timeout: config.session.idle_timeout.map(Period::get),
         };
         let next_round = clock.steady() + FIRST_REST;
-        Self { rules, clock, attempts: Sweep::new(), sessions: Sweep::new(), next_round }
+        Self { rules, clock, attempts: Sweep::new(), addresses: Sweep::new(), sessions: Sweep::new(), next_round }
     }
 
     /// Sweeps in rounds.
@@ -105,11 +106,13 @@ impl Broom {
         }
     }
 
-    /// Goes through both tables. What fails in one does not keep the other from being swept.
+    /// Goes through the tables. What fails in one does not keep the others from being swept.
     async fn round(&mut self, store: &Store) -> Result<(), StoreError> {
         let swept = self.attempts.go(store, &self.clock, self.rules, sweep_attempts).await;
+        let swept = swept.and(self.addresses.go(store, &self.clock, self.rules, sweep_addresses).await);
         let swept = swept.and(self.sessions.go(store, &self.clock, self.rules, sweep_sessions).await);
         let (attempts, sessions) = (self.attempts.take_deleted(), self.sessions.take_deleted());
+        self.addresses.take_deleted();
         if attempts + sessions > 0 {
             info!(attempts, sessions; "deleted old attempts and dead sessions");
         }
@@ -159,6 +162,17 @@ fn sweep_attempts(
     }
     let is_recent = rows.iter().all(|(_, at)| (kept_since..=now).contains(at));
     Ok(Step { next: rows.last().filter(|_| !is_recent).map(|(id, _)| *id), deleted })
+}
+
+/// Deletes what is known of the next addresses that nobody has signed in from for so long that no attempt is left.
+fn sweep_addresses(
+    tx: &Tx<'_>,
+    after: Option<ClientIp>,
+    rules: Rules,
+    now: Timestamp,
+) -> Result<Step<ClientIp>, StoreError> {
+    let (next, deleted) = tx.delete_old_ips(after, STEP, now - rules.attempts_kept_for)?;
+    Ok(Step { next, deleted })
 }
 
 /// Deletes the dead ones among the next sessions. A round goes through the whole table: sessions end at any age.

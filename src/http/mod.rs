@@ -10,6 +10,7 @@ mod body;
 mod docs;
 mod fields;
 mod forwarded;
+mod ip;
 mod logout;
 mod openapi;
 mod ping;
@@ -20,6 +21,7 @@ mod sign_in;
 mod unread_body;
 
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_cors::Cors;
@@ -35,6 +37,7 @@ use routes::KnownPaths;
 use crate::clock::Clock;
 use crate::config::Origin;
 use crate::domain::Network;
+use crate::intelligence::Intelligence;
 use crate::keys::Keys;
 use crate::session::Sessions;
 use crate::sign_in::SignIn;
@@ -75,6 +78,8 @@ pub struct Services {
     pub sign_in: SignIn,
     /// The use cases of a session.
     pub sessions: Sessions,
+    /// Who is behind addresses.
+    pub intelligence: Arc<Intelligence>,
     /// The database.
     pub store: Store,
     /// The time.

@@ -10,8 +10,8 @@ use utoipa::openapi::OpenApi;
 use utoipa_actix_web::OpenApiFactory;
 
 use super::reply::ApiError;
-use super::{account_info, api_key, docs, logout, openapi, ping, sign_in};
-use crate::domain::Permission::{self, AccountInfo, Logout, SignIn};
+use super::{account_info, api_key, docs, ip, logout, openapi, ping, sign_in};
+use crate::domain::Permission::{self, AccountInfo, Ip, Logout, SignIn};
 
 /// A line of the list: the endpoint is the module whose `handle` answers.
 macro_rules! route {
@@ -28,6 +28,7 @@ fn list() -> Vec<Route> {
         route!("/api/v1/customer/get-account-info", "getAccountInfo", GET, KeyThatMay(AccountInfo), account_info),
         route!("/contact/v1/get-account-info", "contactGetAccountInfo", GET, KeyThatMay(AccountInfo), account_info),
         route!("/api/v1/customer/logout", "logout", POST, KeyThatMay(Logout), logout),
+        route!("/api/v1/ip", "ip", GET, KeyThatMay(Ip), ip),
         route!("/api/v1/ping", "ping", GET, AnyKey, ping),
         route!("/ping/v1", "pingShort", GET, AnyKey, ping),
         route!("/openapi.json", "openApi", GET, Open, docs),

@@ -38,18 +38,21 @@ pub fn makes_customer_despite(refusal: Refusal) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::DenyConfig;
     use crate::domain::CustomerId;
 
     const LENIENT: SignInConfig = SignInConfig {
         unknown_email: UnknownEmail::Create,
         guest: Guest::Promote,
         new_customer_email: NewCustomerEmail::Authorized,
+        deny: DenyConfig::NOBODY,
     };
 
     const STRICT: SignInConfig = SignInConfig {
         unknown_email: UnknownEmail::Refuse,
         guest: Guest::Refuse,
         new_customer_email: NewCustomerEmail::Unauthorized,
+        deny: DenyConfig::NOBODY,
     };
 
     const CUSTOMER: Customer = Customer {

@@ -74,10 +74,11 @@ impl Tx<'_> {
     /// When the database fails.
     pub fn delete_old_ips(
         &self,
-        after: &str,
+        after: Option<ClientIp>,
         limit: u32,
         before: Timestamp,
-    ) -> Result<(Option<String>, usize), StoreError> {
+    ) -> Result<(Option<ClientIp>, usize), StoreError> {
+        let after = after.map(|ip| ip.to_string()).unwrap_or_default();
         let mut statement = self.prepare("SELECT ip FROM ip_intelligence WHERE ip > ?1 ORDER BY ip LIMIT ?2")?;
         let page: Vec<String> =
             statement.query_map(params![after, limit], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
@@ -85,7 +86,7 @@ impl Tx<'_> {
         let deleted = self
             .prepare("DELETE FROM ip_intelligence WHERE ip > ?1 AND ip <= ?2 AND due_at < ?3")?
             .execute(params![after, last, before.as_millis()])?;
-        Ok((Some(last.clone()), deleted))
+        Ok((ClientIp::parse(last).ok(), deleted))
     }
 
     /// Notes from which country a customer has signed in. Says whether it is another one than all before: the first

@@ -5,6 +5,7 @@
 #![expect(unreachable_pub, reason = "nothing of a test binary can be reached from elsewhere")]
 
 mod app;
+mod dns_server;
 mod process;
 
 mod account_info;
@@ -20,6 +21,7 @@ mod logout;
 mod permissions;
 mod races;
 mod readme;
+mod reverse_dns;
 mod routes;
 mod sandbox;
 mod secrets;

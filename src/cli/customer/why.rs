@@ -13,7 +13,9 @@ use crate::cli::output::table;
 use crate::cli::{Context, find_organisation};
 use crate::config::{Guest, NewCustomerEmail, SignInConfig, UnknownEmail};
 use crate::domain::{ClientIp, EmailAddress, EmailError, Outcome, Refusal};
+use crate::geoip::GeoIp;
 use crate::http::retry_after_seconds;
+use crate::sign_in::deny::deny_reason;
 use crate::sign_in::rules;
 use crate::store::{BanRow, Customer, CustomerRow, Tx};
 use crate::throttle::{Allowance, Limit, Throttle};
@@ -82,6 +84,7 @@ fn tell(context: &Context, arguments: &Arguments, tx: &Tx<'_>) -> anyhow::Result
     let mut rules = vec![Rule::new(Refusal::InvalidEmail, Some(false), email.as_str().to_owned())];
     let allowances = throttle.into_allowances(organisation, canonical.mailbox(organisation), arguments.ip);
     rules.extend(allowances.map(|(limit, allowance)| throttle_rule(limit, allowance, arguments.ip)));
+    rules.push(deny_rule(context, arguments.ip)?);
     rules.extend(rules::rules(policy, found.as_ref()).map(|(refusal, stands)| {
         let detail = customer.as_ref().map_or_else(
             || detail_of_nobody(policy, refusal).to_owned(),
@@ -98,8 +101,24 @@ fn rules_without_address(policy: &SignInConfig, error: EmailError) -> Vec<Rule> 
     let limits = [Limit::Network, Limit::Mailbox]
         .map(|limit| Rule { name: limit_name(limit), ..not_asked(Refusal::TooManyAttempts) });
     let address = Rule::new(Refusal::InvalidEmail, Some(true), error.to_string());
+    let deny = Rule { name: "deny", ..not_asked(Refusal::LoginFailed) };
     let others = rules::rules(policy, None).map(|(refusal, _)| not_asked(refusal));
-    [address].into_iter().chain(limits).chain(others).collect()
+    [address].into_iter().chain(limits).chain([deny]).chain(others).collect()
+}
+
+/// `[sign_in.deny]`
+fn deny_rule(context: &Context, ip: Option<ClientIp>) -> anyhow::Result<Rule> {
+    let rules = &context.config.sign_in.deny;
+    let reason = match ip {
+        Some(ip) => deny_reason(rules, &GeoIp::load(&context.config.geoip)?, ip.get()),
+        None => None,
+    };
+    let detail = match (ip, reason) {
+        (None, _) => "without --ip: not denied".to_owned(),
+        (Some(ip), None) => format!("no rule of sign_in.deny is about {ip}"),
+        (Some(ip), Some(reason)) => format!("{ip} is denied: {reason}"),
+    };
+    Ok(Rule { name: "deny", ..Rule::new(Refusal::LoginFailed, Some(reason.is_some()), detail) })
 }
 
 fn throttle_rule(limit: Limit, allowance: Option<Allowance>, ip: Option<ClientIp>) -> Rule {
