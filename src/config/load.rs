@@ -74,6 +74,7 @@ impl Config {
 
     fn check(&self) -> Result<(), String> {
         self.check_numbers()?;
+        self.check_deny()?;
         if self.database.path.as_os_str().is_empty() {
             return Err("database.path is empty".to_owned());
         }
@@ -103,6 +104,24 @@ impl Config {
 }
 
 impl Config {
+    /// A rule that nothing could ever match is a mistake, and one that would be noticed late.
+    fn check_deny(&self) -> Result<(), String> {
+        let (deny, geoip) = (&self.sign_in.deny, &self.geoip);
+        let has_databases = !geoip.databases.is_empty();
+        let lists = [&geoip.lists.tor, &geoip.lists.vpn, &geoip.lists.proxy, &geoip.lists.hosting];
+        let has_lists = lists.iter().any(|list| !list.is_empty());
+        for (name, is_used, can_match) in [
+            ("countries", !deny.countries.is_empty(), has_databases),
+            ("asns", !deny.asns.is_empty(), has_databases),
+            ("flags", !deny.flags.is_empty(), has_databases || has_lists),
+        ] {
+            if is_used && !can_match {
+                return Err(format!("sign_in.deny.{name} can match nobody: name databases in [geoip]"));
+            }
+        }
+        Ok(())
+    }
+
     fn check_numbers(&self) -> Result<(), String> {
         if self.server.workers > MAX_WORKERS {
             return Err(format!("server.workers is at most {MAX_WORKERS}"));

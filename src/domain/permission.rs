@@ -116,7 +116,9 @@ mod tests {
 
     #[test]
     fn an_unknown_name_makes_the_whole_list_unknown() {
-        for list in ["sign-in,metrics", "all", "*", "Sign-In", " sign-in", "sign-in, logout", ",", ",logout", "sign-in\0"] {
+        for list in
+            ["sign-in,metrics", "all", "*", "Sign-In", " sign-in", "sign-in, logout", ",", ",logout", "sign-in\0"]
+        {
             assert_eq!(Permissions::parse_list(list), Err(UnknownPermission), "{list:?}");
         }
         assert_eq!(UnknownPermission.to_string(), "not one of the permissions sign-in, account-info, logout, ip");

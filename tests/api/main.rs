@@ -14,6 +14,7 @@ mod cli;
 mod docs;
 mod failures;
 mod housekeeping;
+mod intelligence;
 mod isolation;
 mod keys;
 mod lifecycle;

@@ -1,0 +1,239 @@
+//! Who is behind an address: asked directly, stored after a sign-in, and acted on. The databases are made up
+//! (`tests/geoip/make.py`).
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::app::{SHOP_ROOT, TestApp, spawn_app, spawn_app_with};
+use crate::dns_server::DnsServer;
+use crate::process::eventually;
+
+const JAN: &str = "jan@barasek.com";
+/// In Prague, by way of a private network.
+const PRAGUE: &str = "192.175.48.1";
+/// In Slovakia, by way of Tor.
+const SLOVAKIA: &str = "192.175.48.200";
+/// In Austria, in a data centre.
+const AUSTRIA: &str = "192.31.196.1";
+
+fn database(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/geoip").join(name)
+}
+
+fn geoip(names: &[&str]) -> String {
+    let paths: Vec<_> = names.iter().map(|name| database(name)).collect();
+    format!("[geoip]\ndatabases = {paths:?}\n")
+}
+
+const ALL: [&str; 4] = ["city.mmdb", "country.mmdb", "asn.mmdb", "anonymous-ip.mmdb"];
+
+fn spawn_knowing(more: &str) -> TestApp {
+    spawn_app_with(&(geoip(&ALL) + more))
+}
+
+fn sign_in_from(app: &TestApp, email: &str, ip: &str) -> String {
+    let reply = app.shop().magic_auth(&json!({ "email": email, "customerRealIp": ip }));
+    assert_eq!(reply.status, 200, "{reply:?}");
+    reply.code()
+}
+
+/// The attempts of `shop`, the newest first.
+fn attempts(app: &TestApp) -> Vec<Value> {
+    let printed = app.cli_ok(&["attempts", "--organisation", "shop", "--json"]);
+    serde_json::from_str(&printed).unwrap()
+}
+
+#[test]
+fn the_whole_picture_of_an_address_is_told_with_its_sources() {
+    let app = spawn_knowing("");
+    let answer = app.shop().get(&format!("/api/v1/ip?ip={PRAGUE}")).json();
+    assert_eq!(
+        answer,
+        json!({
+            "success": true, "ip": PRAGUE, "kind": "public", "embedded": null, "reverseDns": null,
+            "country": "CZ", "region": "Hlavni mesto Praha", "city": "Prague", "latitude": 50.0755, "longitude": 14.4378,
+            "timeZone": "Europe/Prague", "asn": 64500, "asnOrganisation": "Example Networks",
+            "flags": {"hosting": false, "proxy": answer["flags"]["proxy"], "vpn": true, "tor": answer["flags"]["tor"], "anonymous": true},
+            "sources": answer["sources"],
+        })
+    );
+    let sources: Vec<_> = answer["sources"].as_array().unwrap().iter().map(|source| source["date"].clone()).collect();
+    assert!(sources.contains(&json!("2020-01-02")), "{answer}");
+}
+
+#[test]
+fn what_is_not_known_is_null_and_a_special_address_is_said_to_be_one() {
+    let app = spawn_app();
+    for (ip, kind) in [
+        ("8.8.8.8", "public"),
+        ("localhost", "loopback"),
+        ("10.0.0.1", "private"),
+        ("169.254.1.1", "link-local"),
+        ("100.64.0.1", "cgnat"),
+        ("2001:db8::1", "documentation"),
+        ("224.0.0.1", "multicast"),
+        ("240.0.0.1", "reserved"),
+    ] {
+        let answer = app.shop().get(&format!("/api/v1/ip?ip={ip}")).json();
+        assert_eq!(
+            (&answer["kind"], &answer["country"], &answer["asn"]),
+            (&json!(kind), &Value::Null, &Value::Null),
+            "{answer}"
+        );
+    }
+}
+
+#[test]
+fn an_address_that_is_none_is_a_validation_error() {
+    let app = spawn_app();
+    for path in ["/api/v1/ip", "/api/v1/ip?ip=", "/api/v1/ip?ip=1.1.1", "/api/v1/ip?ip=1.1.1.1%3A80", "/api/v1/ip?ip=x"]
+    {
+        let reply = app.shop().get(path);
+        assert_eq!(reply.outcome(), (422, "VALIDATION_FAILED".to_owned()), "{path}");
+        assert_eq!(reply.json()["details"][0]["field"], "ip", "{path}");
+    }
+}
+
+#[test]
+fn a_name_in_the_dns_is_told_when_it_leads_back() {
+    let zone = "1.48.175.192.in-addr.arpa 3600 PTR shop.example.com\nshop.example.com 3600 A 192.175.48.1";
+    let server = DnsServer::start(zone);
+    let app = spawn_app_with(&format!("[geoip]\nreverse_dns = true\ndns_servers = [\"{}\"]\n", server.address));
+    let answer = app.shop().get(&format!("/api/v1/ip?ip={PRAGUE}")).json();
+    assert_eq!(answer["reverseDns"], "shop.example.com");
+    let printed: Value = serde_json::from_str(&app.cli_ok(&["ip", PRAGUE, "--json"])).unwrap();
+    assert_eq!(printed["reverseDns"], "shop.example.com");
+    server.take_asked();
+    app.shop().get("/api/v1/ip?ip=10.0.0.1");
+    assert!(server.take_asked().is_empty(), "nobody is asked about a private address");
+}
+
+#[test]
+fn after_a_sign_in_it_is_stored_where_it_came_from_and_shown_to_the_operator() {
+    let app = spawn_knowing("");
+    assert_eq!(sign_in_from(&app, JAN, PRAGUE), "");
+    eventually(|| app.count("SELECT count(*) FROM ip_intelligence") == 1);
+    let attempt = attempts(&app).remove(0);
+    assert_eq!((&attempt["origin"]["country"], &attempt["origin"]["asn"]), (&json!("CZ"), &json!(64500)), "{attempt}");
+    let shown = app.operator(&["show", JAN]);
+    assert!(shown.contains("CZ, Prague, AS64500 Example Networks, vpn, anonymous"), "{shown}");
+    // Another sign-in from there shares the row, and so does a refusal.
+    assert_eq!(sign_in_from(&app, "petr@barasek.com", PRAGUE), "");
+    assert_eq!(sign_in_from(&app, "nonsense", PRAGUE), "E004");
+    assert!(attempts(&app).iter().all(|attempt| attempt["origin"]["city"] == "Prague"));
+    assert_eq!(app.count("SELECT count(*) FROM ip_intelligence"), 1);
+}
+
+#[test]
+fn without_databases_nothing_is_stored() {
+    let app = spawn_app();
+    sign_in_from(&app, JAN, PRAGUE);
+    let app = app.restart();
+    assert_eq!(app.count("SELECT count(*) FROM ip_intelligence"), 0);
+    assert_eq!(attempts(&app)[0]["origin"], Value::Null);
+}
+
+#[test]
+fn a_sign_in_from_a_country_that_is_new_for_the_customer_is_marked() {
+    let app = spawn_knowing("");
+    for ip in [PRAGUE, AUSTRIA, PRAGUE, AUSTRIA, SLOVAKIA] {
+        assert_eq!(sign_in_from(&app, JAN, ip), "");
+    }
+    let marks: Vec<_> = attempts(&app).into_iter().rev().map(|attempt| attempt["newCountry"].clone()).collect();
+    assert_eq!(marks, [false, true, false, false, true]);
+    assert_eq!(sign_in_from(&app, "petr@barasek.com", AUSTRIA), "");
+    assert_eq!(attempts(&app)[0]["newCountry"], false, "somebody else's countries are somebody else's");
+}
+
+/// Who is denied by these rules, each from an address of their own.
+fn denied_by(rules: &str) -> Vec<&'static str> {
+    let app = spawn_knowing(&format!("[sign_in.deny]\n{rules}\n"));
+    let from = [("prague", PRAGUE), ("slovakia", SLOVAKIA), ("austria", AUSTRIA), ("nowhere", "10.0.0.1")];
+    let denied =
+        from.into_iter().filter(|(name, ip)| match sign_in_from(&app, &format!("{name}@barasek.com"), ip).as_str() {
+            "" => false,
+            code => {
+                assert_eq!(code, "E001");
+                true
+            }
+        });
+    let denied: Vec<_> = denied.map(|(name, _)| name).collect();
+    // Who does not say where the customer is cannot be denied.
+    assert_eq!(app.shop().sign_in("home@barasek.com").code(), "");
+    let made = app.count("SELECT count(*) FROM customers");
+    assert_eq!(made, 5 - i64::try_from(denied.len()).unwrap(), "who is denied leaves no customer");
+    denied
+}
+
+#[test]
+fn the_rules_deny_by_country_network_and_flag() {
+    assert_eq!(denied_by("countries = [\"SK\", \"de\"]"), ["slovakia"]);
+    assert_eq!(denied_by("asns = [16509]"), ["austria"]);
+    assert_eq!(denied_by("flags = [\"tor\"]"), ["slovakia"]);
+    assert_eq!(denied_by("flags = [\"anonymous\"]"), ["prague", "slovakia", "austria"]);
+    assert_eq!(denied_by("cidrs = [\"192.175.48.0/25\", \"10.0.0.1\"]"), ["prague", "nowhere"]);
+    assert_eq!(denied_by(""), [] as [&str; 0]);
+}
+
+#[test]
+fn who_is_denied_is_recorded_as_denied_and_why_tells_the_rule() {
+    let app = spawn_knowing("[sign_in.deny]\nflags = [\"tor\"]\n");
+    for key in [crate::app::SHOP, SHOP_ROOT] {
+        let reply = app.client(key).magic_auth(&json!({ "email": JAN, "customerRealIp": SLOVAKIA }));
+        assert_eq!(reply.text, r#"{"success":false,"errorCode":"E001","message":"Customer login failed."}"#);
+    }
+    eventually(|| app.count("SELECT coalesce(sum(count), 0) FROM login_attempts WHERE outcome = 'denied'") == 2);
+    let listed = app.cli_ok(&["attempts", "--outcome", "denied"]);
+    assert!(listed.contains(JAN) && listed.contains(SLOVAKIA), "{listed}");
+    let why: Value = serde_json::from_str(&app.operator(&["why", JAN, "--ip", SLOVAKIA, "--json"])).unwrap();
+    assert_eq!(why["outcome"], "E001");
+    let rules = why["rules"].as_array().unwrap();
+    let deny = rules.iter().find(|rule| rule["name"] == "deny").unwrap();
+    assert_eq!((&deny["refuses"], &deny["detail"]), (&json!(true), &json!("192.175.48.200 is denied: tor")));
+    assert_eq!(sign_in_from(&app, JAN, PRAGUE), "");
+}
+
+#[test]
+fn an_erased_persons_addresses_are_not_known_any_more() {
+    let app = spawn_knowing("");
+    sign_in_from(&app, JAN, PRAGUE);
+    sign_in_from(&app, JAN, AUSTRIA);
+    sign_in_from(&app, "petr@barasek.com", SLOVAKIA);
+    eventually(|| app.count("SELECT count(*) FROM ip_intelligence") == 3);
+    app.operator(&["erase", JAN, "--yes"]);
+    assert_eq!(app.count("SELECT count(*) FROM ip_intelligence"), 1);
+    assert_eq!(app.count("SELECT count(*) FROM customer_countries"), 1);
+}
+
+#[test]
+fn a_database_that_is_replaced_is_read_anew_and_a_broken_one_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("place.mmdb");
+    let put = |content: &[u8]| {
+        let next = folder.path().join("next");
+        std::fs::write(&next, content).unwrap();
+        std::fs::rename(next, &path).unwrap();
+    };
+    put(&std::fs::read(database("country.mmdb")).unwrap());
+    let app = spawn_app_with(&format!("[geoip]\ndatabases = [{path:?}]\n"));
+    let country = || app.shop().get(&format!("/api/v1/ip?ip={PRAGUE}")).json()["country"].clone();
+    assert_eq!(country(), "DE");
+    put(&std::fs::read(database("city.mmdb")).unwrap());
+    eventually(|| country() == "CZ");
+    put(b"no database");
+    let checked = app.cli(&["check"]);
+    assert_eq!(checked.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&checked.stdout).contains("place.mmdb"), "{checked:?}");
+    assert_eq!(country(), "CZ");
+}
+
+#[test]
+fn a_file_that_is_no_database_is_an_error_at_start() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("config.toml"), "[geoip]\ndatabases = [\"none.mmdb\"]\n").unwrap();
+    let output = crate::app::cli(&folder, &["serve"]);
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("[geoip] databases") && error.contains("none.mmdb"), "{error}");
+}
