@@ -6,8 +6,12 @@ mod backup;
 mod check;
 mod completions;
 mod customer;
+mod erase;
+mod export;
 mod help;
+mod import;
 mod key;
+mod list;
 mod man;
 
 use std::path::Path;
