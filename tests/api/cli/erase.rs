@@ -35,7 +35,7 @@ fn with_history() -> (TestApp, Vec<String>) {
                E.rika@gmail.com,+420777999888,Erika,Mustermannová,\"Muster, a.s.\",customer00000001,reference0000000\n\
                friend@x.cz,,,,,customer00000002,customer00000001\n";
     import(&app.folder, csv, &[]);
-    let others: String = (0..300).map(|number| format!("other{number}@x.cz,Name,Other\n")).collect();
+    let others = (0..300).map(|number| format!("other{number}@x.cz,Name,Other\n")).collect::<Vec<_>>().concat();
     import(&app.folder, format!("email,firstName,lastName\n{others}"), &[]);
     let identities = [sign_in("ERIKA@googlemail.com", "203.0.113.72"), sign_in("e.rika@gmail.com", "2001:db8::73")];
     app.operator(&["ban", "e.rika@gmail.com", "--reason", "an unpaid invoice", "--keep-sessions"]);

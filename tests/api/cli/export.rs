@@ -89,7 +89,7 @@ fn whoever_they_are_an_export_that_is_imported_is_exported_as_the_same_bytes() {
     imported(&folder, lines.join("\n"));
     for form in ["csv", "jsonl"] {
         let first = exported(&folder, "shop", &["--format", form]);
-        let count = first.iter().filter(|byte| **byte == b'\n').count();
+        let count = String::from_utf8_lossy(&first).lines().count();
         assert!(count > 300, "{count} of 605");
         let other = shop();
         let said = imported(&other, &first);
@@ -195,7 +195,7 @@ fn what_is_no_file_or_the_databases_own_is_not_replaced() {
 #[test]
 fn a_disk_that_is_full_leaves_what_was_there() {
     let folder = shop();
-    let rows: String = (0..2_000).map(|number| format!("c{number}@x.cz\n")).collect();
+    let rows = (0..2_000).map(|number| format!("c{number}@x.cz\n")).collect::<Vec<_>>().concat();
     imported(&folder, format!("email\n{rows}"));
     let path = write(&folder, "contacts.csv", "what was there before");
     let mut command = Command::new("sh");
@@ -234,7 +234,7 @@ fn cu_ref_no(app: &TestApp, identity: &str) -> String {
 #[test]
 fn who_has_read_enough_closes_the_pipe_and_nothing_is_said_about_it() {
     let folder = shop();
-    let rows: String = (0..2_000).map(|number| format!("c{number}@x.cz\n")).collect();
+    let rows = (0..2_000).map(|number| format!("c{number}@x.cz\n")).collect::<Vec<_>>().concat();
     import(&folder, format!("email\n{rows}"), &[]);
     for form in ["csv", "jsonl"] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_magic-auth"));

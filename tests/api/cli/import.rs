@@ -40,8 +40,8 @@ pub fn said(folder: &TempDir, output: &Output) -> String {
     let mut said = String::from_utf8(output.stdout.clone()).unwrap() + std::str::from_utf8(&output.stderr).unwrap();
     match output.status.code() {
         Some(0) => {}
-        Some(code) => said += &format!("exit code {code}"),
-        None => said += &format!("{}", output.status),
+        Some(code) => said.extend(["exit code ".to_owned(), code.to_string()]),
+        None => said.push_str(&output.status.to_string()),
     }
     without_folder(folder, said.trim_end())
 }

@@ -195,7 +195,7 @@ fn ctrl_c_says_how_far_it_came_and_running_it_again_imports_the_rest() {
     });
     let output = child.wait_with_output().unwrap();
     let count = rows(&folder, "SELECT id FROM customers").len();
-    assert!((600..=800).contains(&count), "{count}");
+    assert!((200..=1_000).contains(&count), "{count}");
     let line = count + 1;
     assert_eq!(
         said(&folder, &output),
@@ -221,8 +221,8 @@ fn a_full_disk_says_where_it_stopped_and_running_it_again_imports_the_rest() {
     command.arg(folder.path().join("config.toml")).args(["customer", "import", "--organisation", "shop"]).arg(file);
     let said = said(&folder, &command.output().unwrap());
     let count = rows(&folder, "SELECT id FROM customers").len();
-    assert!(count > 0 && count.is_multiple_of(500), "{count} {said}");
-    let line = count + 501;
+    assert!(count > 0 && count.is_multiple_of(200), "{count} {said}");
+    let line = count + 201;
     let expected = format!(
         "magic-auth: stopped at line {line} ({count} customers so far, kept): run it again to import the rest: database error: "
     );

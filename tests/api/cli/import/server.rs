@@ -81,7 +81,7 @@ fn a_phone_only_contact_has_no_email_until_the_operator_gives_one() {
 fn an_import_and_sign_ins_of_the_same_addresses_make_one_customer_of_each() {
     const COUNT: usize = 1_200;
     let app = spawn_app();
-    let csv: String = (0..COUNT).map(|number| format!("m.{number}@gmail.com\n")).collect();
+    let csv = (0..COUNT).map(|number| format!("m.{number}@gmail.com\n")).collect::<Vec<_>>().concat();
     let threads: Vec<_> = (0..4)
         .map(|thread| {
             let root = app.client(SHOP_ROOT);
@@ -94,7 +94,9 @@ fn an_import_and_sign_ins_of_the_same_addresses_make_one_customer_of_each() {
         })
         .collect();
     let output = import(&app.folder, format!("email\n{csv}"), &[]);
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
     assert!(output.status.success(), "{}", said(&app.folder, &output));
     let counts = "SELECT count(*), count(DISTINCT email_canonical) FROM customers";
     assert_eq!(rows(&app.folder, counts), [format!("{COUNT}|{COUNT}")]);
