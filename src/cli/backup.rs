@@ -6,6 +6,7 @@ use indicatif::HumanBytes;
 use serde::Serialize;
 
 use super::Context;
+use super::output::counted;
 use crate::store::{self, Contents};
 
 /// What was copied, and whither.
@@ -29,8 +30,7 @@ impl Copied {
     }
 
     fn contents(&self) -> String {
-        let noun = if self.customers == 1 { "customer" } else { "customers" };
-        format!("{} {noun}, {}", self.customers, HumanBytes(self.bytes))
+        format!("{}, {}", counted(self.customers.unsigned_abs(), "customer"), HumanBytes(self.bytes))
     }
 }
 

@@ -16,7 +16,7 @@ mod man;
 mod output;
 mod serve;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
@@ -136,19 +136,19 @@ impl Context {
         Ok(Database::open_existing(&self.config.database.path)?)
     }
 
-    /// Opens the database, also before the server has been started for the first time, with the organisations
-    /// of the configuration in it, and finds one of them.
-    fn open_organisation(&self, name: Option<&str>) -> anyhow::Result<(Database, OrganisationId)> {
-        let path = &self.config.database.path;
-        let configured = &self.config.organisations;
-        if !path.exists() && !configured.iter().any(|known| name.is_none_or(|name| name == known.name.as_str())) {
-            bail!("there is no such organisation: add an [[organisation]] to the configuration");
-        }
-        let mut database = if path.exists() { self.open_database()? } else { Database::open(path)? };
+    /// Opens a database, also before the server has been started for the first time, with the organisations of
+    /// the configuration in it, and finds one of them.
+    fn open_organisation(&self, path: &Path, name: Option<&str>) -> anyhow::Result<(Database, OrganisationId)> {
+        let configured: Vec<_> = self.config.organisations.iter().map(|known| known.name.as_str()).collect();
+        let mut database = if path.exists() {
+            Database::open_existing(path)?
+        } else {
+            // Nothing is made for an organisation that is nowhere.
+            pick(&configured, |known| known, name)?;
+            Database::open(path)?
+        };
         let organisation = database.write(|tx| {
-            for organisation in configured {
-                tx.upsert_organisation(organisation.name.as_str(), self.clock.now())?;
-            }
+            configured.iter().try_for_each(|known| tx.upsert_organisation(known, self.clock.now()).map(drop))?;
             find_organisation(tx, name)
         })?;
         Ok((database, organisation))
@@ -157,17 +157,20 @@ impl Context {
 
 /// The organisation of that name; without a name, the only one there is.
 fn find_organisation(tx: &Tx<'_>, name: Option<&str>) -> anyhow::Result<OrganisationId> {
-    let rows = tx.list_organisations()?;
-    let known = || rows.iter().map(|row| row.name.as_str()).collect::<Vec<_>>().join(", ");
-    match (name, rows.as_slice()) {
+    Ok(pick(&tx.list_organisations()?, |row| &row.name, name)?.id)
+}
+
+fn pick<'r, R>(known: &'r [R], name_of: impl Fn(&R) -> &str, name: Option<&str>) -> anyhow::Result<&'r R> {
+    let names = || known.iter().map(&name_of).collect::<Vec<_>>().join(", ");
+    match (name, known) {
         (_, []) => {
             bail!("there is no organisation yet: add an [[organisation]] to the configuration and start the server")
         }
-        (None, [only]) => Ok(only.id),
-        (None, _) => bail!("say which organisation with --organisation: {}", known()),
-        (Some(name), rows) => {
-            let row = rows.iter().find(|row| row.name == name);
-            Ok(row.with_context(|| format!("there is no organisation {name:?}, only: {}", known()))?.id)
-        }
+        (None, [only]) => Ok(only),
+        (None, _) => bail!("say which organisation with --organisation: {}", names()),
+        (Some(name), known) => known
+            .iter()
+            .find(|row| name_of(row) == name)
+            .with_context(|| format!("there is no organisation {name:?}, only: {}", names())),
     }
 }

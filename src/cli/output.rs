@@ -31,6 +31,11 @@ struct Done {
     message: String,
 }
 
+/// So many things in words: `1 customer`, `2 customers`.
+pub(super) fn counted(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Prints a line, or several, on standard output.
 pub(super) fn print_line(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();

@@ -18,7 +18,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// An import stopped half-way. What is in is in; running it again brings in the rest.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
+#[error(transparent)]
 pub struct ImportError(#[from] StoreError);
 
 /// What an import did.

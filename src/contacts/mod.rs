@@ -5,6 +5,8 @@
 //! customers so that an import of the file makes the same customers again.
 
 mod import;
+mod lines;
+mod object;
 mod record;
 mod rows;
 mod writer;

@@ -58,8 +58,9 @@ impl Field {
         }
     }
 
+    /// The field of that name; people write `Email`.
     pub(super) fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|field| field.name() == name)
+        Self::ALL.into_iter().find(|field| field.name().eq_ignore_ascii_case(name))
     }
 }
 
@@ -76,13 +77,13 @@ impl Record {
         Self { problems: vec![problem.to_string()], ..Self::default() }
     }
 
-    /// Adds a field. An empty one counts as absent.
-    pub(super) fn set(&mut self, field: Field, value: String) {
-        let place = &mut self.values[field as usize];
+    /// Adds a field. One of white space alone counts as absent.
+    pub(super) fn set(&mut self, field: Field, value: &str) {
+        let (place, value) = (&mut self.values[field as usize], value.trim());
         if place.is_some() {
             self.note(field, "stands there more than once");
         } else if !value.is_empty() {
-            *place = Some(value);
+            *place = Some(value.to_owned());
         }
     }
 

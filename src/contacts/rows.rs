@@ -1,18 +1,14 @@
 //! Reading a file of contacts row by row: CSV with a header, or JSON lines, told apart by what is in it.
 
-use std::fmt;
-use std::io::{self, BufRead, Read as _, Write};
+use std::io::{self, BufRead, ErrorKind, Read as _, Write};
 
 use csv::{ByteRecord, ReaderBuilder, WriterBuilder};
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::Value;
 
+use super::lines::{END, Lines};
+use super::object::{MAX_LINE, read_line, read_object};
 use super::record::{Field, Record};
-use super::writer::unguarded;
+use super::writer::{unguarded, unwrapped};
 use super::{Contact, Defaults};
-
-/// A longer line of JSON is no contact.
-const MAX_LINE: u64 = 64 * 1_024;
 
 /// The file is none of contacts.
 #[derive(Debug, thiserror::Error)]
@@ -26,8 +22,11 @@ pub enum FormatError {
     /// The header names a field twice.
     #[error("line {0}: the header names {1} twice")]
     Repeated(u64, &'static str),
+    /// Its lines end as those of old Macs.
+    #[error("line {0}: its lines end with a carriage return alone: save the file with line ends of Unix or Windows")]
+    CarriageReturns(u64),
     /// It cannot be read.
-    #[error("{0}")]
+    #[error(transparent)]
     Read(#[from] io::Error),
 }
 
@@ -56,14 +55,10 @@ impl Row {
 }
 
 /// The rows of a file.
-pub struct Rows<R> {
-    input: Input<R>,
-    /// The lines before the first row.
-    offset: u64,
-}
+pub struct Rows<R>(Input<R>);
 
 enum Input<R> {
-    Csv { reader: csv::Reader<R>, header: ByteRecord, fields: Vec<Option<Field>>, delimiter: u8 },
+    Csv { reader: csv::Reader<Lines<R>>, header: ByteRecord, fields: Vec<Option<Field>>, delimiter: u8 },
     Json { input: R, line: u64 },
 }
 
@@ -75,7 +70,7 @@ impl<R: BufRead> Rows<R> {
     pub fn open(mut input: R) -> Result<Self, FormatError> {
         let blank = skip_blank(&mut input)?;
         if input.fill_buf()?.first() == Some(&b'{') {
-            return Ok(Self { input: Input::Json { input, line: blank }, offset: 0 });
+            return Ok(Self(Input::Json { input, line: blank }));
         }
         let mut first = Vec::new();
         input.by_ref().take(MAX_LINE).read_until(b'\n', &mut first)?;
@@ -85,14 +80,18 @@ impl<R: BufRead> Rows<R> {
         if let Some(field) = repeated {
             return Err(FormatError::Repeated(line, field.name()));
         }
-        let reader = ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(input);
-        Ok(Self { input: Input::Csv { reader, header, fields, delimiter }, offset: line })
+        if first.trim_ascii_end().contains(&b'\r') {
+            return Err(FormatError::CarriageReturns(line));
+        }
+        let lines = Lines::behind(line, input);
+        let reader = ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(lines);
+        Ok(Self(Input::Csv { reader, header, fields, delimiter }))
     }
 
     /// The columns that are no fields of a contact, and are left out.
     #[must_use]
     pub fn unknown_columns(&self) -> Vec<String> {
-        let Input::Csv { header, fields, .. } = &self.input else { return Vec::new() };
+        let Input::Csv { header, fields, .. } = &self.0 else { return Vec::new() };
         let unknown = header.iter().zip(fields).filter(|(_, field)| field.is_none());
         unknown.map(|(name, _)| String::from_utf8_lossy(name).into_owned()).collect()
     }
@@ -102,10 +101,10 @@ impl<R: BufRead> Rows<R> {
     /// # Errors
     /// When it cannot be written.
     pub fn rejects<W: Write>(&self, output: W) -> io::Result<Rejects<W>> {
-        Ok(match &self.input {
+        Ok(match &self.0 {
             Input::Csv { header, delimiter, .. } => {
                 let mut writer = WriterBuilder::new().flexible(true).delimiter(*delimiter).from_writer(output);
-                writer.write_byte_record(header)?;
+                writer.write_byte_record(header).map_err(unwrapped)?;
                 Rejects::Csv(Box::new(writer))
             }
             Input::Json { .. } => Rejects::Json(output),
@@ -113,13 +112,9 @@ impl<R: BufRead> Rows<R> {
     }
 
     fn read_row(&mut self) -> io::Result<Option<Row>> {
-        match &mut self.input {
+        match &mut self.0 {
             Input::Csv { reader, fields, .. } => {
-                let mut raw = ByteRecord::new();
-                if !reader.read_byte_record(&mut raw)? {
-                    return Ok(None);
-                }
-                let line = self.offset + raw.position().map_or(0, csv::Position::line);
+                let Some((line, raw)) = read_record(reader)? else { return Ok(None) };
                 Ok(Some(Row { line, record: read_cells(&raw, fields), raw: Raw::Csv(raw) }))
             }
             Input::Json { input, line } => loop {
@@ -157,7 +152,7 @@ impl<W: Write> Rejects<W> {
     /// When it cannot be written.
     pub fn write(&mut self, row: &Row) -> io::Result<()> {
         match (self, &row.raw) {
-            (Self::Csv(writer), Raw::Csv(raw)) => Ok(writer.write_byte_record(raw)?),
+            (Self::Csv(writer), Raw::Csv(raw)) => writer.write_byte_record(raw).map_err(unwrapped),
             (Self::Json(output), Raw::Json(raw)) => {
                 output.write_all(raw.trim_ascii_end())?;
                 output.write_all(b"\n")
@@ -184,7 +179,8 @@ fn skip_blank(input: &mut impl BufRead) -> io::Result<u64> {
     if input.fill_buf()?.starts_with("\u{feff}".as_bytes()) {
         input.consume("\u{feff}".len());
     }
-    while let Some(first) = input.fill_buf()?.first().copied().filter(u8::is_ascii_whitespace) {
+    // No tabs, which may stand before the first column's name.
+    while let Some(first) = input.fill_buf()?.first().copied().filter(|first| b" \r\n".contains(first)) {
         lines += u64::from(first == b'\n');
         input.consume(1);
     }
@@ -211,6 +207,26 @@ fn read_header(line: &[u8]) -> Option<(u8, ByteRecord, Vec<Option<Field>>)> {
     best.2.iter().flatten().any(|field| [Field::Email, Field::Phone].contains(field)).then_some(best)
 }
 
+/// The next row, with the number of the line that it begins at.
+fn read_record<R: BufRead>(reader: &mut csv::Reader<Lines<R>>) -> io::Result<Option<(u64, ByteRecord)>> {
+    let mut raw = ByteRecord::new();
+    if !reader.read_byte_record(&mut raw).map_err(unwrapped)? {
+        return Ok(None);
+    }
+    let (lines, text) = (reader.get_ref(), raw.as_slice());
+    // Of a row, line ends are kept in quoted cells only.
+    let begin = |text: &[u8]| lines.number().saturating_sub(memchr::memchr_iter(b'\n', text).count() as u64);
+    if lines.has_ended() && text == END.trim_ascii() {
+        return Ok(None);
+    }
+    if let Some(rest) = text.strip_suffix(END).filter(|_| lines.has_ended()) {
+        let line = begin(rest.strip_suffix(b"\n").unwrap_or(rest));
+        let problem = format!("in the row of line {line} a quote is never closed");
+        return Err(io::Error::new(ErrorKind::InvalidData, problem));
+    }
+    Ok(Some((begin(text), raw)))
+}
+
 fn read_cells(raw: &ByteRecord, fields: &[Option<Field>]) -> Record {
     if raw.len() != fields.len() {
         return Record::unreadable(format!("has {} cells instead of {}", raw.len(), fields.len()));
@@ -219,69 +235,9 @@ fn read_cells(raw: &ByteRecord, fields: &[Option<Field>]) -> Record {
     for (cell, field) in raw.iter().zip(fields) {
         let Some(field) = *field else { continue };
         match std::str::from_utf8(cell) {
-            Ok(text) => record.set(field, unguarded(text).to_owned()),
+            Ok(text) => record.set(field, unguarded(text)),
             Err(_) => record.note(field, "not UTF-8"),
         }
     }
     record
-}
-
-/// A line with its end; `None` at the end of the file. Of a line that is too long, the beginning.
-fn read_line(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
-    let mut line = Vec::new();
-    if input.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)? == 0 {
-        return Ok(None);
-    }
-    if line.len() as u64 == MAX_LINE && line.last() != Some(&b'\n') {
-        input.skip_until(b'\n')?;
-    }
-    Ok(Some(line))
-}
-
-fn read_object(line: &[u8]) -> Record {
-    if line.len() as u64 == MAX_LINE {
-        return Record::unreadable(format!("longer than {MAX_LINE} bytes"));
-    }
-    let members = match serde_json::from_slice::<Members>(line) {
-        Ok(members) => members.0,
-        Err(error) => return Record::unreadable(format!("not a JSON object: {error}")),
-    };
-    let mut record = Record::default();
-    for (name, value) in members {
-        let Some(field) = Field::named(&name) else { continue };
-        match value {
-            Value::Null => {}
-            Value::String(text) => record.set(field, text),
-            Value::Bool(flag) => record.set(field, flag.to_string()),
-            _ => record.note(field, "neither a string, true, false nor null"),
-        }
-    }
-    record
-}
-
-/// The members of a JSON object, also those that are there twice.
-struct Members(Vec<(String, Value)>);
-
-impl<'de> Deserialize<'de> for Members {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(MembersVisitor)
-    }
-}
-
-struct MembersVisitor;
-
-impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Members;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-        let mut members = Vec::new();
-        while let Some(member) = map.next_entry()? {
-            members.push(member);
-        }
-        Ok(Members(members))
-    }
 }

@@ -54,7 +54,7 @@ impl<W: Write> ContactWriter<W> {
             return Ok(Self::JsonLines(output));
         }
         let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(output);
-        writer.write_record(Field::ALL.map(Field::name))?;
+        writer.write_record(Field::ALL.map(Field::name)).map_err(unwrapped)?;
         Ok(Self::Csv(Box::new(writer)))
     }
 
@@ -64,7 +64,7 @@ impl<W: Write> ContactWriter<W> {
     /// When it cannot be written.
     pub fn write(&mut self, customer: &CustomerRow) -> io::Result<()> {
         match self {
-            Self::Csv(writer) => Ok(writer.serialize(exported(customer, guarded))?),
+            Self::Csv(writer) => writer.serialize(exported(customer, guarded)).map_err(unwrapped),
             Self::JsonLines(output) => {
                 serde_json::to_writer(&mut *output, &exported(customer, Cow::Borrowed))?;
                 output.write_all(b"\n")
@@ -81,6 +81,14 @@ impl<W: Write> ContactWriter<W> {
             Self::Csv(writer) => writer.flush(),
             Self::JsonLines(output) => output.flush(),
         }
+    }
+}
+
+/// What the system says, which a closed pipe is known by.
+pub(super) fn unwrapped(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(cause) => cause,
+        kind => io::Error::other(format!("{kind:?}")),
     }
 }
 

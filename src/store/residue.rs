@@ -21,20 +21,21 @@ impl Residue {
     /// More than the longest needle.
     const OVERLAP: usize = 1_024;
 
-    /// What a row of `customers`, and an entry of its indexes, would hold.
+    /// What a row of `customers`, an entry of its indexes, and a row of `login_attempts` would hold.
     #[must_use]
-    pub fn of(organisation: OrganisationId, account: &Account, canonical: Option<&CanonicalEmail>) -> Self {
-        // A row has the address behind the cuRefNo. An entry of an index has it behind the organisation's number,
-        // or when that takes no byte, behind the type of the row's: so that somebody's longer address is no find.
-        let email = account.email.as_deref().unwrap_or_default();
-        let mut needles = vec![[account.cu_ref_no.as_bytes(), email.as_bytes()].concat()];
-        let [.., number] = organisation.0.to_be_bytes();
-        for before in (1..=9).chain([number]) {
-            let unique = [canonical.map(CanonicalEmail::as_str), account.phone.as_deref()];
-            needles.extend(unique.into_iter().flatten().map(|text| [&[before], text.as_bytes()].concat()));
+    pub fn of(organisation: OrganisationId, account: &Account, canonicals: Option<&[CanonicalEmail; 2]>) -> Self {
+        // A number as it is, for what stood before it may be overwritten already. (To find a longer one that begins
+        // like it does no harm.)
+        let mut needles: Vec<_> = account.phone.iter().map(|phone| phone.as_bytes().to_vec()).collect();
+        // A row has the address behind the cuRefNo.
+        needles.extend(account.email.iter().map(|email| [account.cu_ref_no.as_bytes(), email.as_bytes()].concat()));
+        for canonical in canonicals.into_iter().flatten() {
+            // An entry of the index has it behind the organisation's number, or when that takes no byte, behind
+            // the type of the row's: so that somebody's longer address is no find.
+            let [.., number] = organisation.0.to_be_bytes();
+            needles.extend((1..=9).chain([number]).map(|before| [&[before], canonical.as_str().as_bytes()].concat()));
+            needles.push(canonical.mailbox(organisation).0.to_be_bytes().to_vec());
         }
-        // Without an address, the number itself follows the cuRefNo, which stays.
-        needles.retain(|needle| needle.len() > account.cu_ref_no.len());
         Self { needles }
     }
 

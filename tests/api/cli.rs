@@ -7,8 +7,12 @@ mod check;
 mod completions;
 mod customer;
 mod duplicates;
+mod erase;
+mod export;
 mod help;
+mod import;
 mod key;
+mod list;
 mod man;
 mod why;
 

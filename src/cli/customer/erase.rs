@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::{Who, find, name};
 use crate::cli::Context;
-use crate::domain::EmailAddress;
+use crate::domain::{Canonicalization, EmailAddress};
 use crate::store::{CustomerRow, Residue};
 
 #[derive(Debug, Args)]
@@ -26,19 +26,21 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()
     if !arguments.yes {
         confirm(&customer)?;
     }
-    let rules = context.config.email.canonicalization;
     let email = customer.account.email.as_deref().and_then(|email| EmailAddress::parse(email).ok());
-    let canonical = email.map(|email| email.canonical(rules));
-    let mailbox = canonical.as_ref().map(|canonical| canonical.mailbox(organisation));
-    let traces = database.read(|tx| tx.find_traces(customer.id, mailbox, now))?;
-    let residue = Residue::of(organisation, &customer.account, canonical.as_ref());
-    database.write(|tx| tx.erase_customer(customer.id, mailbox, &traces, now))?;
+    // The address was recorded under the rules of its time.
+    let rules = [Canonicalization::Provider, Canonicalization::None];
+    let canonicals = email.map(|email| rules.map(|rules| email.canonical(rules)));
+    let mailboxes = canonicals.as_ref().map(|forms| forms.each_ref().map(|canonical| canonical.mailbox(organisation)));
+    let traces = database.read(|tx| tx.find_traces(customer.id, mailboxes, now))?;
+    let residue = Residue::of(organisation, &customer.account, canonicals.as_ref());
+    database.write(|tx| tx.erase_customer(&traces, now))?;
     let unfinished = "the data is erased, but may still be found in free parts of the file: erase once more by cuRefNo";
     database.empty_wal().context(unfinished)?;
     // Closed before the file is looked into: closing a file ends all locks that the program has on it.
     drop(database);
     let path = &context.config.database.path;
-    if residue.is_in(path).context(unfinished)? {
+    // Of who was erased before, nothing is known any more that could be looked for.
+    if customer.erased_at.is_some() || residue.is_in(path).context(unfinished)? {
         let database = context.open_database()?;
         database.rewrite().and_then(|()| database.empty_wal()).context(unfinished)?;
     }

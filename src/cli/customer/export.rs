@@ -3,11 +3,12 @@
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use tempfile::Builder;
 
+use crate::cli::output::counted;
 use crate::cli::{Context, find_organisation};
 use crate::contacts::{ContactWriter, Form};
 use crate::domain::OrganisationId;
@@ -50,15 +51,18 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()
         return Ok(());
     }
     refuse_files_of(&context.config.database.path, file)?;
+    if file.exists() && !file.is_file() {
+        bail!("{} is not a file: name one, or - for standard output", file.display());
+    }
     let failed = || format!("cannot write {}", file.display());
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Under another name until it is whole: who reads FILE never sees half of it.
     let temporary = Builder::new().prefix(".magic-auth-").suffix(".part").tempfile_in(folder).with_context(failed)?;
-    let exported = write(context, &mut database, organisation, form, temporary.as_file())?;
+    let exported = write(context, &mut database, organisation, form, temporary.as_file()).with_context(failed)?;
     temporary.as_file().sync_all().with_context(failed)?;
-    temporary.persist(file).with_context(failed)?;
+    temporary.persist(file).map_err(|error| error.error).with_context(failed)?;
     context.output.print(&Exported { exported, file }, |done| {
-        format!("Exported {} customers to {}.", done.exported, done.file.display())
+        format!("Exported {} to {}.", counted(done.exported, "customer"), done.file.display())
     })
 }
 
@@ -66,7 +70,9 @@ fn form(context: &Context, arguments: &Arguments) -> Form {
     let extension = arguments.file.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     match arguments.format {
         Some(FileFormat::Jsonl) => Form::JsonLines,
-        None if ["jsonl", "ndjson"].contains(&extension) || context.output.json => Form::JsonLines,
+        None if ["jsonl", "ndjson"].contains(&extension) => Form::JsonLines,
+        // In a pipe, JSON is what was asked for; beside a file, it is the form of what is said about it.
+        None if context.output.json && arguments.file.as_os_str() == "-" => Form::JsonLines,
         Some(FileFormat::Csv) | None => Form::Csv,
     }
 }

@@ -11,9 +11,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use tempfile::TempDir;
 
+use crate::cli::Context;
 use crate::cli::interrupt::Interrupt;
-use crate::cli::output::note;
-use crate::cli::{Context, find_organisation};
+use crate::cli::output::{counted, note};
 use crate::config::NewCustomerEmail;
 use crate::contacts::{Defaults, ImportReport, Importer, Rejects, Row, Rows};
 use crate::domain::{Country, OrganisationId};
@@ -49,63 +49,94 @@ struct Outcome {
 }
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()> {
-    let progress = Progress::of(&arguments.file);
+    let progress = Progress::of(&arguments.file)?;
     let mut rows = Rows::open(open(&arguments.file, &progress)?).with_context(|| name(&arguments.file))?;
     let mut target = Target::open(context, arguments)?;
-    let unknown = rows.unknown_columns();
+    let unknown: Vec<_> = rows.unknown_columns().iter().map(|column| format!("{column:?}")).collect();
     if !unknown.is_empty() {
         note(&format!("columns that are left out: {}", unknown.join(", ")));
     }
     target.database.prepare_for_many_writes()?;
-    let mut rejected = Rejected::to(arguments.rejects.as_deref(), &rows)?;
     let rules = context.config.email.canonicalization;
-    let mut importer = Importer::new(&mut target.database, target.organisation, rules, context.clock.clone());
-    let stopped_at = work_off(context, arguments, &mut rows, &mut importer, &mut rejected, &progress)?;
-    let report = importer.settle_referrals()?;
-    rejected.finish()?;
+    let mut work = Work {
+        importer: Importer::new(&mut target.database, target.organisation, rules, context.clock.clone()),
+        rejected: Rejected::to(arguments.rejects.as_deref(), &rows)?,
+        progress: &progress,
+        line: 0,
+    };
+    let is_done = work.work_off(context, arguments, &mut rows).with_context(|| work.stopped(arguments))?;
+    let unsettled = "not all referrals were recorded: run it again to record the rest";
+    let report = work.importer.settle_referrals().context(unsettled)?;
+    work.rejected.finish()?;
     progress.bar.finish_and_clear();
-    tell(context, arguments, report, rejected.count)?;
-    match (stopped_at, rejected.count) {
-        (Some(line), _) => bail!("interrupted at line {line}: what is imported stays, run it again to import the rest"),
-        (None, 0) => Ok(()),
-        (None, 1) => bail!("one row is wrong and was not imported"),
-        (None, count) => bail!("{count} rows are wrong and were not imported"),
+    tell(context, arguments, report, work.rejected.count)?;
+    match (is_done, work.rejected.count) {
+        (false, _) => bail!("interrupted: {}", work.stopped(arguments)),
+        (true, 0) => Ok(()),
+        (true, 1) => bail!("one row is wrong and was not imported"),
+        (true, count) => bail!("{count} rows are wrong and were not imported"),
     }
 }
 
-/// Imports the rows up to the end, or to an interrupt: then it gives the line that it has come to.
-fn work_off(
-    context: &Context,
-    arguments: &Arguments,
-    rows: &mut Rows<impl BufRead>,
-    importer: &mut Importer<'_>,
-    rejected: &mut Rejected,
-    progress: &Progress,
-) -> anyhow::Result<Option<u64>> {
-    let is_authorized = context.config.sign_in.new_customer_email == NewCustomerEmail::Authorized;
-    let interrupt = Interrupt::listen()?;
-    let mut line = 0;
-    let stopped = |line: u64, importer: &Importer<'_>| {
-        let done = importer.report().imported;
-        format!("stopped at line {line} after {done} customers, which stay: run it again to import the rest")
-    };
-    while !interrupt.has_come() {
-        let Some(mut row) = rows.next().transpose().with_context(|| stopped(line, importer))? else {
-            rejected.add_taken(&importer.write().with_context(|| stopped(line, importer))?, progress)?;
-            return Ok(None);
-        };
-        line = row.line;
-        let defaults = Defaults { country: arguments.default_country, is_authorized, created_at: context.clock.now() };
-        match row.read(&defaults) {
-            Err(problems) => rejected.add(&row, &problems.join("; "), progress)?,
-            Ok(contact) => {
-                rejected.add_taken(&importer.add(row, contact).with_context(|| stopped(line, importer))?, progress)?;
+/// An import and how far it has come.
+struct Work<'w, 'd> {
+    importer: Importer<'d>,
+    rejected: Rejected,
+    progress: &'w Progress,
+    /// The line of the row that was read last.
+    line: u64,
+}
+
+impl Work<'_, '_> {
+    /// Imports the rows up to the end, or to an interrupt: then it gives false.
+    fn work_off(
+        &mut self,
+        context: &Context,
+        arguments: &Arguments,
+        rows: &mut Rows<impl BufRead>,
+    ) -> anyhow::Result<bool> {
+        let is_authorized = context.config.sign_in.new_customer_email == NewCustomerEmail::Authorized;
+        while !self.progress.interrupt.has_come() {
+            let now = context.clock.now();
+            let defaults = Defaults { country: arguments.default_country, is_authorized, created_at: now };
+            match rows.next() {
+                Some(Ok(row)) => self.take(row, &defaults)?,
+                end => {
+                    // Also when the rest cannot be read.
+                    self.write()?;
+                    return Ok(end.transpose()?.is_none());
+                }
             }
         }
-        progress.show(importer.report());
+        self.write()?;
+        Ok(false)
     }
-    rejected.add_taken(&importer.write()?, progress)?;
-    Ok(Some(line))
+
+    fn take(&mut self, mut row: Row, defaults: &Defaults) -> anyhow::Result<()> {
+        self.line = row.line;
+        match row.read(defaults) {
+            Err(problems) => self.rejected.add(&row, &problems.join("; "), self.progress)?,
+            Ok(contact) => {
+                let taken = self.importer.add(row, contact)?;
+                self.rejected.add_taken(&taken, self.progress)?;
+            }
+        }
+        self.progress.show(self.importer.report());
+        Ok(())
+    }
+
+    fn write(&mut self) -> anyhow::Result<()> {
+        let taken = self.importer.write()?;
+        self.rejected.add_taken(&taken, self.progress)
+    }
+
+    fn stopped(&self, arguments: &Arguments) -> String {
+        let imported = counted(self.importer.report().imported, "customer");
+        if arguments.dry_run {
+            return format!("stopped at line {}", self.line);
+        }
+        format!("stopped at line {} ({imported} so far, kept): run it again to import the rest", self.line)
+    }
 }
 
 fn tell(context: &Context, arguments: &Arguments, report: ImportReport, wrong: u64) -> anyhow::Result<()> {
@@ -117,7 +148,7 @@ fn tell(context: &Context, arguments: &Arguments, report: ImportReport, wrong: u
             0 => String::new(),
             count => format!(" Referrals that wait for a referrer who is not there: {count}."),
         };
-        format!("{verb} {imported} customers; {duplicates} were there already.{pending}")
+        format!("{verb} {}; there already: {duplicates}.{pending}", counted(imported, "customer"))
     })
 }
 
@@ -134,20 +165,21 @@ fn name(path: &Path) -> String {
     if path.as_os_str() == "-" { "standard input".to_owned() } else { path.display().to_string() }
 }
 
-/// A bar on a terminal; nothing elsewhere.
+/// What the operator sees meanwhile, a bar on a terminal and nothing elsewhere, and may do: Ctrl-C.
 struct Progress {
     bar: ProgressBar,
+    interrupt: Interrupt,
 }
 
 impl Progress {
-    fn of(path: &Path) -> Self {
+    fn of(path: &Path) -> io::Result<Self> {
         let length = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|file| file.len());
         let (bar, template) = match length {
             Some(length) => (ProgressBar::new(length), "{wide_bar} {percent} % {msg}"),
             None => (ProgressBar::new_spinner(), "{spinner} {msg}"),
         };
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        Self { bar: bar.with_style(style) }
+        Ok(Self { bar: bar.with_style(style), interrupt: Interrupt::listen()? })
     }
 
     fn show(&self, report: ImportReport) {
@@ -166,7 +198,7 @@ impl Rejected {
         let Some(path) = path else { return Ok(Self { count: 0, kept: None }) };
         // A new one: what was kept there before, or is the file to be imported, is not lost.
         let file = File::options().write(true).create_new(true).mode(0o600).open(path);
-        let output = BufWriter::new(file.with_context(|| name(path))?);
+        let output = BufWriter::new(file.with_context(|| format!("cannot make the new file {}", path.display()))?);
         Ok(Self { count: 0, kept: Some(rows.rejects(output)?) })
     }
 
@@ -198,19 +230,26 @@ struct Target {
 
 impl Target {
     fn open(context: &Context, arguments: &Arguments) -> anyhow::Result<Self> {
-        let name = arguments.organisation.as_deref();
-        if !arguments.dry_run {
-            let (database, organisation) = context.open_organisation(name)?;
-            return Ok(Self { database, organisation, _copy: None });
-        }
-        let mut original = context.open_database()?;
-        let organisation = original.read(|tx| find_organisation(tx, name))?;
         let path = &context.config.database.path;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let failed = "cannot make a copy of the database for a dry run";
-        let folder = tempfile::tempdir_in(folder).context(failed)?;
-        let copy = folder.path().join("copy.db");
-        back_up(path, &copy).context(failed)?;
-        Ok(Self { database: Database::open_existing(&copy)?, organisation, _copy: Some(folder) })
+        let copy = if arguments.dry_run { Some(copy_of(path)?) } else { None };
+        let copied = copy.as_ref().map(|folder| folder.path().join(COPY));
+        let place = copied.as_ref().unwrap_or(path);
+        let (database, organisation) = context.open_organisation(place, arguments.organisation.as_deref())?;
+        Ok(Self { database, organisation, _copy: copy })
     }
+}
+
+const COPY: &str = "copy.db";
+
+/// A folder beside the database with a copy of it, or with nothing when there is no database yet.
+fn copy_of(database: &Path) -> anyhow::Result<TempDir> {
+    let failed = "cannot make a copy of the database for a dry run";
+    let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = tempfile::tempdir_in(folder).context(failed)?;
+    if database.exists() {
+        // That it can be imported into is said of itself, not of the copy.
+        drop(Database::open_existing(database)?);
+        back_up(database, &folder.path().join(COPY)).context(failed)?;
+    }
+    Ok(folder)
 }

@@ -140,8 +140,10 @@ fn customers_table(customers: &[ListedCustomer]) -> String {
 fn searched(row: &CustomerRow) -> String {
     let account = &row.account;
     let texts = [&account.email, &account.phone, &account.first_name, &account.last_name, &account.company_name];
-    let texts = texts.into_iter().flatten().chain([&account.cu_ref_no]);
-    folded(&texts.map(String::as_str).collect::<Vec<_>>().join(" "))
+    let texts = texts.into_iter().flatten().chain([&account.cu_ref_no]).map(String::as_str);
+    // A number is also found as others write it.
+    let phone = account.phone.as_ref().map(|phone| phone.replace(' ', ""));
+    folded(&texts.chain(phone.as_deref()).collect::<Vec<_>>().join(" "))
 }
 
 /// The text in lower case and without accents.

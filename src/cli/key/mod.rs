@@ -98,7 +98,7 @@ fn create(
     permissions: &Permissions,
     expires: Option<Period>,
 ) -> anyhow::Result<()> {
-    let (mut database, organisation) = context.open_organisation(name)?;
+    let (mut database, organisation) = context.open_organisation(&context.config.database.path, name)?;
     let now = context.clock.now();
     let key = ApiKey::generate(kind);
     let expires_at = expires.map(|period| now + period.get());

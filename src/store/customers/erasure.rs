@@ -10,6 +10,8 @@ use crate::store::{StoreError, Tx};
 /// Where a customer stands in the two tables that are too large to be searched while others wait to write.
 #[derive(Debug)]
 pub struct Traces {
+    customer: CustomerId,
+    mailboxes: Option<[Mailbox; 2]>,
     sessions: Vec<i64>,
     attempts: Vec<i64>,
     /// From here on the tables have to be searched once more.
@@ -21,21 +23,23 @@ pub struct Traces {
 const MARGIN: Duration = Duration::from_mins(1);
 
 impl Tx<'_> {
-    /// Finds the traces of a customer. Reads both tables.
+    /// Finds the traces of a customer, whose address may stand for these mailboxes. Reads both tables.
     ///
     /// # Errors
     /// When the database fails.
     pub fn find_traces(
         &self,
         customer: CustomerId,
-        mailbox: Option<Mailbox>,
+        mailboxes: Option<[Mailbox; 2]>,
         now: Timestamp,
     ) -> Result<Traces, StoreError> {
         let newest = "SELECT coalesce(max(id), 0) FROM login_attempts";
         let newest: i64 = self.prepare(newest)?.query_row([], |row| row.get(0))?;
         Ok(Traces {
+            customer,
+            mailboxes,
             sessions: self.list_session_numbers(customer, 0)?,
-            attempts: self.list_attempt_numbers(customer, mailbox, 0)?,
+            attempts: self.list_attempt_numbers(customer, mailboxes, 0)?,
             next_session: SessionId::earliest_at(now - MARGIN),
             next_attempt: newest + 1,
         })
@@ -45,13 +49,8 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the database fails or has no such customer.
-    pub fn erase_customer(
-        &self,
-        customer: CustomerId,
-        mailbox: Option<Mailbox>,
-        traces: &Traces,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+    pub fn erase_customer(&self, traces: &Traces, now: Timestamp) -> Result<(), StoreError> {
+        let customer = traces.customer;
         self.update_customer(
             "UPDATE customers
             SET email = NULL, email_canonical = NULL, phone = NULL, first_name = NULL, last_name = NULL,
@@ -69,7 +68,7 @@ impl Tx<'_> {
                 .execute([id])?;
             self.prepare("DELETE FROM sessions WHERE id = ?1")?.execute([id])?;
         }
-        let attempts = self.list_attempt_numbers(customer, mailbox, traces.next_attempt)?;
+        let attempts = self.list_attempt_numbers(customer, traces.mailboxes, traces.next_attempt)?;
         for id in traces.attempts.iter().chain(&attempts) {
             self.prepare("DELETE FROM ip_intelligence WHERE ip = (SELECT ip FROM login_attempts WHERE id = ?1)")?
                 .execute([id])?;
@@ -88,13 +87,13 @@ impl Tx<'_> {
     fn list_attempt_numbers(
         &self,
         customer: CustomerId,
-        mailbox: Option<Mailbox>,
+        mailboxes: Option<[Mailbox; 2]>,
         first: i64,
     ) -> Result<Vec<i64>, StoreError> {
         let mut statement =
-            self.prepare("SELECT id FROM login_attempts WHERE id >= ?1 AND (customer_id = ?2 OR mailbox = ?3)")?;
-        let values = params![first, customer.0, mailbox.map(|mailbox| mailbox.0)];
-        let rows = statement.query_map(values, |row| row.get(0))?;
+            self.prepare("SELECT id FROM login_attempts WHERE id >= ?1 AND (customer_id = ?2 OR mailbox IN (?3, ?4))")?;
+        let [one, other] = mailboxes.map(|pair| pair.map(|mailbox| Some(mailbox.0))).unwrap_or_default();
+        let rows = statement.query_map(params![first, customer.0, one, other], |row| row.get(0))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 }

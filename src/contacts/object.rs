@@ -1,0 +1,78 @@
+//! A line of JSON as a row.
+
+use std::fmt;
+use std::io::{self, BufRead, Read as _};
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+
+use super::record::{Field, Record};
+
+/// A longer line is no contact.
+pub(super) const MAX_LINE: u64 = 64 * 1_024;
+
+/// A line with its end; `None` at the end of the file. Of a line that is too long, the beginning.
+pub(super) fn read_line(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    if input.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)? == 0 {
+        return Ok(None);
+    }
+    if line.len() as u64 == MAX_LINE && line.last() != Some(&b'\n') {
+        input.skip_until(b'\n')?;
+    }
+    Ok(Some(line))
+}
+
+pub(super) fn read_object(line: &[u8]) -> Record {
+    if line.len() as u64 == MAX_LINE {
+        return Record::unreadable(format!("longer than {MAX_LINE} bytes"));
+    }
+    let members = match serde_json::from_slice::<Members>(line) {
+        Ok(members) => members.0,
+        Err(error) => {
+            // What is another value than an object could be said at any length.
+            let cause = if error.is_data() { String::new() } else { format!(": {error}") };
+            // For the parser every line is the first.
+            let cause = cause.rsplit_once(" at line ").map_or(cause.as_str(), |(cause, _)| cause);
+            return Record::unreadable(format!("not a JSON object{cause}"));
+        }
+    };
+    let mut record = Record::default();
+    for (name, value) in members {
+        let Some(field) = Field::named(&name) else { continue };
+        match value {
+            Value::Null => {}
+            Value::String(text) => record.set(field, &text),
+            Value::Bool(flag) => record.set(field, if flag { "true" } else { "false" }),
+            _ => record.note(field, "neither a string, true, false nor null"),
+        }
+    }
+    record
+}
+
+/// The members of a JSON object, also those that are there twice.
+struct Members(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Members;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+        let mut members = Vec::new();
+        while let Some(member) = map.next_entry()? {
+            members.push(member);
+        }
+        Ok(Members(members))
+    }
+}

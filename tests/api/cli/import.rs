@@ -1,0 +1,438 @@
+//! `customer import`: what a file may look like, and what is said of rows that are wrong.
+
+mod again;
+mod referrals;
+mod server;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use insta::assert_snapshot;
+use tempfile::TempDir;
+
+use super::without_folder;
+use crate::app::{cli, write_config};
+
+/// A folder with the organisations `shop` and `rival`, and no database yet.
+pub fn shop() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    write_config(&folder, "");
+    folder
+}
+
+/// Writes a file into the folder.
+pub fn write(folder: &TempDir, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+    let path = folder.path().join(name);
+    std::fs::write(&path, content).unwrap();
+    path
+}
+
+/// Imports a file with this content into `shop`.
+pub fn import(folder: &TempDir, content: impl AsRef<[u8]>, more: &[&str]) -> Output {
+    let file = write(folder, "contacts", content);
+    let arguments = ["customer", "import", "--organisation", "shop", file.to_str().unwrap()];
+    cli(folder, &[&arguments, more].concat())
+}
+
+/// All that a command says, with its exit code unless that is 0.
+pub fn said(folder: &TempDir, output: &Output) -> String {
+    let mut said = String::from_utf8(output.stdout.clone()).unwrap() + std::str::from_utf8(&output.stderr).unwrap();
+    match output.status.code() {
+        Some(0) => {}
+        Some(code) => said.extend(["exit code ".to_owned(), code.to_string()]),
+        None => said.push_str(&output.status.to_string()),
+    }
+    without_folder(folder, said.trim_end())
+}
+
+/// Imports, and gives all that is said.
+pub fn imported(folder: &TempDir, content: impl AsRef<[u8]>) -> String {
+    said(folder, &import(folder, content, &[]))
+}
+
+/// The rows of a query, their values with bars between.
+pub fn rows(folder: &TempDir, sql: &str) -> Vec<String> {
+    let database = rusqlite::Connection::open(folder.path().join("magic-auth.db")).unwrap();
+    let mut statement = database.prepare(sql).unwrap();
+    let columns = statement.column_count();
+    let value = |row: &rusqlite::Row<'_>, index| match row.get::<_, rusqlite::types::Value>(index).unwrap() {
+        rusqlite::types::Value::Null => "-".to_owned(),
+        rusqlite::types::Value::Integer(number) => number.to_string(),
+        rusqlite::types::Value::Text(text) => text,
+        other => format!("{other:?}"),
+    };
+    let shown = |row: &rusqlite::Row<'_>| Ok((0..columns).map(|index| value(row, index)).collect::<Vec<_>>().join("|"));
+    statement.query_map([], shown).unwrap().map(Result::unwrap).collect()
+}
+
+const NAMES: &str = "SELECT email, phone, first_name FROM customers ORDER BY id";
+
+#[test]
+fn csv_and_json_lines_are_told_apart_by_what_is_in_them() {
+    for content in [
+        "email,companyName,firstName\njan@barasek.com,Baráš s.r.o.,Jan\n",
+        "\u{feff}email,companyName,firstName\r\njan@barasek.com,Baráš s.r.o.,Jan\r\n",
+        "\r\n\n  \nemail;companyName;firstName\njan@barasek.com;Baráš s.r.o.;Jan",
+        "email\tcompanyName\tfirstName\njan@barasek.com\tBaráš s.r.o.\tJan\n",
+        "\tEmail\tCOMPANYname\tfirstname\nx\tjan@barasek.com\tBaráš s.r.o.\tJan\n",
+        "\"email\", companyName, firstName \n\" jan@barasek.com\", Baráš s.r.o. ,\tJan \n",
+        "email;companyName;\"a,b,c,d,e\";firstName\njan@barasek.com;Baráš s.r.o.;,,,,;Jan\n",
+        "{\"email\":\"jan@barasek.com\",\"companyName\":\"Baráš s.r.o.\",\"firstName\":\"Jan\"}",
+        "\u{feff}\n\n{\"firstName\":\"Jan\",\"email\":\" Jan@BARASEK.com \",\"companyName\":\"Baráš\\u00a0 s.r.o. \"}\r\n\r\n",
+        "{ \"EMAIL\" : \"jan@barasek.com\" , \"companyName\":\"Baráš s.r.o.\", \"firstName\":\"Jan\", \"lastName\":null}\n",
+    ] {
+        let folder = shop();
+        let said = imported(&folder, content);
+        assert!(said.contains("Imported 1 customer; there already: 0."), "{content:?}: {said}");
+        assert!(!said.contains("exit code"), "{content:?}: {said}");
+        let customer = "SELECT email, company_name, first_name FROM customers";
+        assert_eq!(rows(&folder, customer), ["jan@barasek.com|Baráš s.r.o.|Jan"], "{content:?}");
+    }
+}
+
+#[test]
+fn what_is_neither_is_told_so_and_nothing_is_made() {
+    let folder = shop();
+    assert_snapshot!(imported(&folder, "name,age\nJan,7\n"), @r#"
+    magic-auth: FOLDER/contacts: line 1: neither CSV with a header that names email or phone (such as email,firstName,lastName), nor JSON lines (such as {"email":"jan@barasek.com"})
+    exit code 1
+    "#);
+    for (content, line) in [
+        (&b"\n\n\x89PNG\r\n\x1a\n\0\0\0\rIHDR"[..], 3),
+        (b"[{\"email\":\"jan@barasek.com\"}]", 1),
+        (b"jan@barasek.com\neva@barasek.com\n", 1),
+        (b"firstName,lastName\nJan,Nov\n", 1),
+        (b"e\0m\0a\0i\0l\0\n", 1),
+        (b"\xff\xfee\0m\0a\0i\0l\0\n", 1),
+        (b"email|phone\na@b.cz|\n", 1),
+    ] {
+        let said = imported(&folder, content);
+        assert!(said.contains(&format!("contacts: line {line}: neither CSV with")), "{content:?}: {said}");
+        assert!(said.ends_with("exit code 1"), "{said}");
+    }
+    assert_snapshot!(imported(&folder, "email,phone,Email\n"), @r"
+    magic-auth: FOLDER/contacts: line 1: the header names email twice
+    exit code 1
+    ");
+    assert_snapshot!(imported(&folder, "email,phone\rjan@barasek.com,\r"), @r"
+    magic-auth: FOLDER/contacts: line 1: its lines end with a carriage return alone: save the file with line ends of Unix or Windows
+    exit code 1
+    ");
+    assert_snapshot!(said(&folder, &cli(&folder, &["customer", "import", "nowhere.csv", "--organisation", "shop"])), @r"
+    magic-auth: nowhere.csv: No such file or directory (os error 2)
+    exit code 1
+    ");
+    let directory = folder.path().to_str().unwrap();
+    let said = said(&folder, &cli(&folder, &["customer", "import", directory, "--organisation", "shop"]));
+    assert_eq!(said, format!("magic-auth: {directory}: Is a directory (os error 21)\nexit code 1"));
+    assert!(!folder.path().join("magic-auth.db").exists());
+}
+
+#[test]
+fn a_file_without_rows_imports_nobody() {
+    let folder = shop();
+    for content in ["", "\n\n", "\u{feff}", "email,phone", "email,phone\n\n\r\n"] {
+        assert_eq!(imported(&folder, content), "Imported 0 customers; there already: 0.", "{content:?}");
+    }
+}
+
+#[test]
+fn columns_that_are_no_fields_are_named_and_left_out() {
+    let folder = shop();
+    assert_snapshot!(imported(&folder, "id,email,No\x1bte,\n1,jan@barasek.com,hello,\n"), @r#"
+    Imported 1 customer; there already: 0.
+    columns that are left out: "id", "No\u{1b}te", ""
+    "#);
+}
+
+#[test]
+fn standard_input_is_read_and_may_be_closed() {
+    let folder = shop();
+    let run = |stdin: Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_magic-auth"));
+        command.arg("--config").arg(folder.path().join("config.toml"));
+        command.args(["customer", "import", "--organisation", "shop", "-"]);
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let mut child = run(Stdio::piped());
+    child.stdin.take().unwrap().write_all(b"email\njan@barasek.com\nbad\n").unwrap();
+    assert_snapshot!(said(&folder, &child.wait_with_output().unwrap()), @"
+    Imported 1 customer; there already: 0.
+    line 3: email: an e-mail address is a local part, one @ and a domain
+    magic-auth: one row is wrong and was not imported
+    exit code 1
+    ");
+    assert_snapshot!(said(&folder, &run(Stdio::null()).wait_with_output().unwrap()), @"Imported 0 customers; there already: 0.");
+    let mut child = run(Stdio::piped());
+    child.stdin.take().unwrap().write_all(b"name\nJan\n").unwrap();
+    assert_snapshot!(said(&folder, &child.wait_with_output().unwrap()), @r#"
+    magic-auth: standard input: line 1: neither CSV with a header that names email or phone (such as email,firstName,lastName), nor JSON lines (such as {"email":"jan@barasek.com"})
+    exit code 1
+    "#);
+}
+
+#[test]
+fn every_field_is_kept() {
+    let folder = shop();
+    let csv = "email,phone,firstName,lastName,companyName,cuRefNo,referralId,registered,emailAuthorized,banned,banReason,\
+               banExpiresAt,createdAt\n\
+               Jan@Barasek.com,+1 (415) 555-2671,jan,\"Bara\u{301}s\u{30c}ek, \"\"Honza\"\"\",\" eBay\ts.r.o.\",\
+               customer00000001,,yes,1,TRUE,card  fraud,2999-01-01T00:00:00+01:00,2020-02-29T12:00:00.1239+02:00\n\
+               eva@barasek.com,,,,,customer00000002,customer00000001,no,0,false,forgiven,,\n";
+    assert_eq!(imported(&folder, csv), "Imported 2 customers; there already: 0.");
+    let sql =
+        "SELECT email, email_canonical, phone, first_name, last_name, company_name, cu_ref_no, referred_by, created_at,
+            registered_at, email_authorized_at FROM customers WHERE id = 1";
+    assert_snapshot!(rows(&folder, sql)[0], @r#"jan@barasek.com|jan@barasek.com|+1 4155552671|Jan|Barášek, "Honza"|eBay s.r.o.|customer00000001|-|1582970400123|1582970400123|1582970400123"#);
+    assert_snapshot!(rows(&folder, "SELECT customer_id, reason, expires_at, lifted_at FROM bans").join("\n"), @"1|card fraud|32472140400000|-");
+    let sql = "SELECT cu_ref_no, referred_by, registered_at, email_authorized_at FROM customers WHERE id = 2";
+    assert_snapshot!(rows(&folder, sql)[0], @"customer00000002|1|-|-");
+}
+
+#[test]
+fn json_has_true_and_false_and_null_counts_as_absent() {
+    let folder = shop();
+    let lines = "{\"email\":\"a@x.cz\",\"registered\":false,\"emailAuthorized\":\"false\",\"banned\":true,\"phone\":null}\n\
+                 {\"email\":\"b@x.cz\",\"registered\":null,\"firstName\":\"\",\"lastName\":\"  \",\"other\":{\"email\":1}}\n";
+    assert_eq!(imported(&folder, lines), "Imported 2 customers; there already: 0.");
+    let sql = "SELECT email, registered_at IS NULL, email_authorized_at IS NULL, b.reason, last_name
+        FROM customers AS c LEFT JOIN bans AS b ON b.customer_id = c.id ORDER BY c.id";
+    assert_eq!(rows(&folder, sql), ["a@x.cz|1|1|imported|-", "b@x.cz|0|0|-|-"]);
+}
+
+#[test]
+fn each_wrong_value_is_told_with_its_line_and_field_and_the_others_are_imported() {
+    let folder = shop();
+    let header = "email,phone,firstName,lastName,companyName,cuRefNo,referralId,registered,emailAuthorized,banned,\
+                  banReason,banExpiresAt,createdAt";
+    let long = |count: usize| "x".repeat(count);
+    let csv = [
+        header,
+        "good@x.cz,,,,,,,,,,,,",
+        "jan@x,,,,,,,,,,,,",
+        ",777123456,,,,,,,,,,,",
+        &format!("b@x.cz,,{},\u{200b},{},,,,,,,,", long(101), long(201)),
+        "c@x.cz,,,,,short,no-reference!!!,,,,,,",
+        &format!("d@x.cz,,,,,,,maybe,2,ja,{},soon,24.11.2026", long(501)),
+        "e@x.cz,,,,,,,,,,,,1969-12-31T23:59:59Z",
+        "f@x.cz,,,,,,,,,,,,2999-01-01T00:00:00Z",
+        ",,Jan,,,,,,,,,,",
+        "g@x.cz,",
+        "also.good@x.cz,,,,,,,,,,,,",
+    ]
+    .join("\n");
+    assert_snapshot!(imported(&folder, csv), @"
+    Imported 2 customers; there already: 0.
+    line 3: email: the part after the @ is not a domain name
+    line 4: phone: not a telephone number such as +420 777123456 (without the country's code, say --default-country)
+    line 5: firstName: longer than 100 characters; lastName: a name has at least one character; companyName: not a line of 1 to 200 characters
+    line 6: cuRefNo: a customer reference number is 16 letters and digits; referralId: a customer reference number is 16 letters and digits
+    line 7: emailAuthorized: neither true nor false; registered: neither true nor false; banned: neither true nor false; banReason: not a line of 1 to 500 characters; banExpiresAt: not a moment such as 2026-11-24T15:04:05Z or 2026-11-24T16:04:05+01:00; createdAt: not a moment such as 2026-11-24T15:04:05Z or 2026-11-24T16:04:05+01:00
+    line 8: createdAt: not a moment such as 2026-11-24T15:04:05Z or 2026-11-24T16:04:05+01:00
+    line 9: createdAt: lies in the future
+    line 10: email: a contact has an email or a phone
+    line 11: has 2 cells instead of 13
+    magic-auth: 9 rows are wrong and were not imported
+    exit code 1
+    ");
+    assert_eq!(rows(&folder, "SELECT email FROM customers"), ["good@x.cz", "also.good@x.cz"]);
+}
+
+#[test]
+fn lines_are_counted_as_an_editor_does() {
+    let folder = shop();
+    for end in ["\n", "\r\n"] {
+        let lines = [
+            "",
+            "email,firstName",
+            "bad3",
+            "\"a@x.cz\",\"two",
+            "lines\"",
+            "bad6,",
+            "",
+            "",
+            "\"bad",
+            "9\",",
+            "b@x.cz,B",
+            "",
+            "bad13,\"\"\"quoted\"\"\"",
+            "bad14,5\" pipe",
+            "bad15,end",
+        ];
+        for last in ["", end] {
+            let said = imported(&folder, lines.join(end) + last);
+            let numbers: Vec<_> =
+                said.lines().filter_map(|line| line.strip_prefix("line ")?.split(':').next()).collect();
+            assert_eq!(numbers, ["3", "6", "9", "13", "14", "15"], "{end:?} {last:?} {said}");
+        }
+    }
+    let json = "\n{\"email\":\"c@x.cz\"}\n\n{\"email\":\"bad\"}\r\n\r\nbad\n{\"email\":\"bad\"}";
+    assert_snapshot!(imported(&folder, json), @"
+    Imported 1 customer; there already: 0.
+    line 4: email: an e-mail address is a local part, one @ and a domain
+    line 6: not a JSON object: expected value
+    line 7: email: an e-mail address is a local part, one @ and a domain
+    magic-auth: 3 rows are wrong and were not imported
+    exit code 1
+    ");
+}
+
+#[test]
+fn wrong_json_is_told_with_its_line() {
+    let folder = shop();
+    let lines = [
+        "{\"email\":\"a@x.cz\"}",
+        "{\"email\":1}",
+        "{\"email\":{\"email\":\"a@x.cz\"}}",
+        "[\"a@x.cz\"]",
+        "\"a@x.cz\"",
+        "{\"email\":\"b@x.cz\"",
+        "{\"email\":\"b@x.cz\"} {\"email\":\"c@x.cz\"}",
+        "{\"email\":\"b@x.cz\",\"Email\":\"c@x.cz\"}",
+        "{\"e-mail\":\"b@x.cz\"}",
+        "{\"email\":\"b@x.cz\",\"registered\":0,\"phone\":777123456}",
+        "{\"email\":\"\\u0000b@x.cz\"}",
+        &format!("{{\"email\":\"b@x.cz\",\"x\":{}0{}}}", "[".repeat(200), "]".repeat(200)),
+        &format!("{{\"email\":\"b@x.cz\",\"x\":\"{}\"}}", "x".repeat(70_000)),
+        "{\"email\":\"d@x.cz\"}",
+    ];
+    assert_snapshot!(imported(&folder, lines.join("\n")), @r#"
+    Imported 2 customers; there already: 0.
+    line 2: email: neither a string, true, false nor null
+    line 3: email: neither a string, true, false nor null
+    line 4: not a JSON object
+    line 5: not a JSON object
+    line 6: not a JSON object: EOF while parsing an object
+    line 7: not a JSON object: trailing characters
+    line 8: email: stands there more than once
+    line 9: email: a contact has an email or a phone
+    line 10: registered: neither a string, true, false nor null; phone: neither a string, true, false nor null
+    line 11: email: the part before the @ is not 1 to 64 letters, digits and !#$%&'*+-/=?^_`{|}~ with single inner dots
+    line 12: not a JSON object: recursion limit exceeded
+    line 13: longer than 65536 bytes
+    magic-auth: 12 rows are wrong and were not imported
+    exit code 1
+    "#);
+    assert_eq!(rows(&folder, "SELECT email FROM customers"), ["a@x.cz", "d@x.cz"]);
+}
+
+#[test]
+fn bytes_that_are_no_text_are_wrong_in_their_row_alone() {
+    let folder = shop();
+    let csv = b"email,firstName,x\na@x.cz,J\xe1n,\nb@x.cz,J\0an,\xe1\n\0c@x.cz,,\n";
+    assert_snapshot!(imported(&folder, csv), @r#"
+    Imported 1 customer; there already: 0.
+    columns that are left out: "x"
+    line 2: firstName: not UTF-8
+    line 4: email: the part before the @ is not 1 to 64 letters, digits and !#$%&'*+-/=?^_`{|}~ with single inner dots
+    magic-auth: 2 rows are wrong and were not imported
+    exit code 1
+    "#);
+    assert_snapshot!(imported(&folder, b"{\"email\":\"d@x.cz\",\"firstName\":\"J\xe1n\"}\n{\"email\":\"e@x.cz\"}"), @"
+    Imported 1 customer; there already: 0.
+    line 1: not a JSON object: invalid unicode code point
+    magic-auth: one row is wrong and was not imported
+    exit code 1
+    ");
+    assert_eq!(rows(&folder, NAMES), ["b@x.cz|-|Jan", "e@x.cz|-|-"]);
+}
+
+#[test]
+fn a_quote_that_is_never_closed_swallows_nothing_in_silence() {
+    let folder = shop();
+    for end in ["", "\n", "\n\n", "\r\n"] {
+        let csv = format!("email,note\nbefore@x.cz,\"closed\n\"\n,\nrow@x.cz,\"open\n\nbehind@x.cz,{end}");
+        let said = imported(&folder, csv);
+        assert!(said.contains("in the row of line 5 a quote is never closed\nexit code 1"), "{end:?} {said}");
+        assert!(said.contains("stopped at line 4 ("), "{said}");
+    }
+    assert_eq!(rows(&folder, "SELECT email FROM customers"), ["before@x.cz"]);
+}
+
+#[test]
+fn a_huge_cell_is_wrong_in_its_row_alone() {
+    let folder = shop();
+    let huge = "x".repeat(1 << 20);
+    let csv = format!("email,phone,firstName,note\n{huge},,,\n,{huge},,\na@x.cz,,{huge},\nb@x.cz,,,{huge}\n");
+    assert_snapshot!(imported(&folder, csv), @r#"
+    Imported 1 customer; there already: 0.
+    columns that are left out: "note"
+    line 2: email: an e-mail address has at most 254 characters
+    line 3: phone: not a telephone number such as +420 777123456 (without the country's code, say --default-country)
+    line 4: firstName: longer than 100 characters
+    magic-auth: 3 rows are wrong and were not imported
+    exit code 1
+    "#);
+}
+
+#[test]
+fn a_guard_before_a_formula_is_taken_off() {
+    let folder = shop();
+    imported(&folder, "email,phone,firstName\n'=a@x.cz,'+420777123456,'@Jan\n'b@x.cz,,'Jan\n");
+    assert_eq!(rows(&folder, NAMES), ["=a@x.cz|+420 777123456|@Jan", "'b@x.cz|-|'Jan"]);
+    imported(&folder, "{\"email\":\"c@x.cz\",\"firstName\":\"'=Jan\"}");
+    assert_eq!(rows(&folder, NAMES)[2], "c@x.cz|-|'=Jan");
+}
+
+#[test]
+fn numbers_without_a_code_are_those_of_the_default_country() {
+    let folder = shop();
+    let csv = "phone\n777 123 456\n+1 415 555 2671\n00420777123457\n";
+    assert_snapshot!(said(&folder, &import(&folder, csv, &["--default-country", "cz"])), @"Imported 3 customers; there already: 0.");
+    assert_eq!(rows(&folder, "SELECT phone FROM customers"), ["+420 777123456", "+1 4155552671", "+420 777123457"]);
+    assert_snapshot!(imported(&folder, csv), @"
+    Imported 0 customers; there already: 1.
+    line 2: phone: not a telephone number such as +420 777123456 (without the country's code, say --default-country)
+    line 4: phone: not a telephone number such as +420 777123456 (without the country's code, say --default-country)
+    magic-auth: 2 rows are wrong and were not imported
+    exit code 1
+    ");
+    let wrong = import(&folder, csv, &["--default-country", "Czechia"]);
+    assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
+}
+
+#[test]
+fn wrong_rows_are_kept_so_that_they_can_be_mended_and_imported() {
+    let folder = shop();
+    let rejects = folder.path().join("rejects");
+    let keep = ["--rejects", rejects.to_str().unwrap()];
+    let csv = "email;x;firstName\r\ngood@x.cz;;\r\nbad;\"a;\"\"b\"\"\nc\";Jan\r\nshort@x.cz;\r\n;'=1;Eva\r\n";
+    assert_eq!(import(&folder, csv, &keep).status.code(), Some(1));
+    let kept = std::fs::read_to_string(&rejects).unwrap();
+    assert_eq!(kept, "email;x;firstName\nbad;\"a;\"\"b\"\"\nc\";Jan\nshort@x.cz;\n;'=1;Eva\n");
+    assert_snapshot!(said(&folder, &import(&folder, csv, &keep)), @r#"
+    columns that are left out: "x"
+    magic-auth: cannot make the new file FOLDER/rejects: File exists (os error 17)
+    exit code 1
+    "#);
+    assert_eq!(std::fs::read_to_string(&rejects).unwrap(), kept);
+    let mended =
+        kept.replace("bad", "mended@x.cz").replace("short@x.cz;", "short@x.cz;;").replace("\n;", "\neva@x.cz;");
+    assert_snapshot!(imported(&folder, mended), @r#"
+    Imported 3 customers; there already: 0.
+    columns that are left out: "x"
+    "#);
+
+    std::fs::remove_file(&rejects).unwrap();
+    import(&folder, "\u{feff}{\"email\":\"json@x.cz\"}\n {\"email\":\"bad\"} \r\nbad", &keep);
+    assert_eq!(std::fs::read_to_string(&rejects).unwrap(), " {\"email\":\"bad\"}\nbad\n");
+}
+
+#[test]
+fn the_result_can_be_json() {
+    let folder = shop();
+    let csv = "email,referralId\na@x.cz,nobody0000000000\na@x.cz,\nbad,\n";
+    assert_snapshot!(said(&folder, &import(&folder, csv, &["--json"])), @r#"
+    {
+      "imported": 1,
+      "duplicates": 1,
+      "wrong": 1,
+      "pendingReferrals": 1,
+      "dryRun": false
+    }
+    line 4: email: an e-mail address is a local part, one @ and a domain
+    magic-auth: one row is wrong and was not imported
+    exit code 1
+    "#);
+}

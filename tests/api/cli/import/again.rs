@@ -1,0 +1,233 @@
+//! Importing what is there already: duplicates, and an import that is run again after it was stopped.
+
+use std::io::Write as _;
+use std::process::{Child, Command, Stdio};
+
+use insta::assert_snapshot;
+use magic_auth::clock::Clock;
+use tempfile::TempDir;
+
+use super::{import, imported, rows, said, shop, write};
+use crate::app::cli;
+use crate::process::{eventually, send_signal};
+
+#[test]
+fn who_is_there_already_in_any_spelling_is_skipped_and_counted() {
+    let folder = shop();
+    let csv = "email,phone,firstName\n\
+               jan.barasek@gmail.com,+420777123456,Jan\n\
+               JanBarasek+shop@googlemail.com,,Twin\n\
+               other@x.cz,+420 777 123 456,Twin\n\
+               ,00420777123456,Twin\n\
+               jan@barasek.com,,\n\
+               jan+a@barasek.com,,\n";
+    let expected = "Imported 3 customers; there already: 3.";
+    assert_eq!(said(&folder, &import(&folder, csv, &["--default-country", "CZ"])), expected);
+    let customers = ["jan.barasek@gmail.com|+420 777123456|Jan", "jan@barasek.com|-|-", "jan+a@barasek.com|-|-"];
+    assert_eq!(rows(&folder, super::NAMES), customers);
+    assert_eq!(imported(&folder, csv.replace(",00420", ",+420")), "Imported 0 customers; there already: 6.");
+    assert_eq!(rows(&folder, super::NAMES), customers);
+}
+
+#[test]
+fn another_organisation_may_have_the_same_people() {
+    let folder = shop();
+    let csv = "email,cuRefNo\njan@barasek.com,customer00000001\n";
+    imported(&folder, csv);
+    let file = write(&folder, "rivals.csv", csv);
+    let output = cli(&folder, &["customer", "import", "--organisation", "rival", file.to_str().unwrap()]);
+    assert_eq!(said(&folder, &output), "Imported 1 customer; there already: 0.");
+}
+
+#[test]
+fn a_cu_ref_no_that_is_somebody_elses_is_wrong() {
+    let folder = shop();
+    let csv = "email,cuRefNo\njan@x.cz,customer00000001\neva@x.cz,customer00000001\njan@x.cz,customer00000001\n";
+    assert_snapshot!(imported(&folder, csv), @"
+    Imported 1 customer; there already: 1.
+    line 3: cuRefNo: is another customer's, or was
+    magic-auth: one row is wrong and was not imported
+    exit code 1
+    ");
+    assert_snapshot!(imported(&folder, "email,cuRefNo\nadam@x.cz,customer00000001\n"), @"
+    Imported 0 customers; there already: 0.
+    line 2: cuRefNo: is another customer's, or was
+    magic-auth: one row is wrong and was not imported
+    exit code 1
+    ");
+    assert_eq!(rows(&folder, "SELECT email, cu_ref_no FROM customers"), ["jan@x.cz|customer00000001"]);
+}
+
+/// All that the tables hold.
+fn dump(folder: &TempDir) -> Vec<String> {
+    let tables = rows(folder, "SELECT name FROM sqlite_schema WHERE type = 'table'");
+    tables.iter().flat_map(|table| rows(folder, &format!("SELECT '{table}', * FROM {table}"))).collect()
+}
+
+fn files(folder: &TempDir) -> Vec<String> {
+    let names =
+        std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_done_and_changes_nothing() {
+    let folder = shop();
+    let before = "email,cuRefNo,referralId\nold@x.cz,customer00000001,\nyoung@x.cz,,customer00000002\n";
+    imported(&folder, before);
+    let csv = "email,cuRefNo,referralId,extra\nold@x.cz,,,\nnew@x.cz,customer00000002,,\nbad,,,\n\
+               third@x.cz,customer00000001,,\nfourth@x.cz,,nobody0000000000,\nnew@x.cz,,,\n";
+    let (dumped, files_before) = (dump(&folder), files(&folder));
+    let dry = said(&folder, &import(&folder, csv, &["--dry-run"]));
+    assert_eq!(dump(&folder), dumped);
+    assert_eq!(files(&folder), files_before);
+    let real = imported(&folder, csv);
+    assert_eq!(dry.replace("Would import", "Imported"), real);
+    assert_snapshot!(dry, @r#"
+    Would import 2 customers; there already: 2. Referrals that wait for a referrer who is not there: 1.
+    columns that are left out: "extra"
+    line 4: email: an e-mail address is a local part, one @ and a domain
+    line 5: cuRefNo: is another customer's, or was
+    magic-auth: 2 rows are wrong and were not imported
+    exit code 1
+    "#);
+    assert_ne!(dump(&folder), dumped);
+}
+
+#[test]
+fn a_dry_run_can_come_before_all_else() {
+    let folder = shop();
+    let before = files(&folder);
+    assert_eq!(
+        said(&folder, &import(&folder, "email\na@x.cz\n", &["--dry-run"])),
+        "Would import 1 customer; there already: 0."
+    );
+    std::fs::remove_file(folder.path().join("contacts")).unwrap();
+    assert_eq!(files(&folder), before);
+}
+
+#[test]
+fn an_unknown_organisation_is_told_which_there_are_and_nothing_is_made() {
+    let folder = shop();
+    let file = write(&folder, "contacts", "email\njan@x.cz\n");
+    let run =
+        |more: &[&str]| said(&folder, &cli(&folder, &[&["customer", "import", file.to_str().unwrap()], more].concat()));
+    let unknown = run(&["--organisation", "shops"]);
+    assert_snapshot!(unknown, @r#"
+    magic-auth: there is no organisation "shops", only: shop, rival
+    exit code 1
+    "#);
+    assert_snapshot!(run(&[]), @"
+    magic-auth: say which organisation with --organisation: shop, rival
+    exit code 1
+    ");
+    assert!(!folder.path().join("magic-auth.db").exists());
+    run(&["--organisation", "shop"]);
+    assert_eq!(run(&["--organisation", "shops"]), unknown.replace("shop, rival", "rival, shop"));
+}
+
+/// So many rows, each with an address and a name, brought by the row behind it.
+fn many(count: usize) -> String {
+    let row = |number: usize| {
+        let behind = (number + 1) % count;
+        format!("c{number}@x.cz,Name {number},reference{number:07},reference{behind:07}\n")
+    };
+    let header = "email,firstName,cuRefNo,referralId\n".to_owned();
+    std::iter::once(header).chain((0..count).map(row)).collect()
+}
+
+fn start(folder: &TempDir, file: &str) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_magic-auth"));
+    command.arg("--config").arg(folder.path().join("config.toml"));
+    command.args(["customer", "import", "--organisation", "shop", file]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// All that tells customers apart.
+const CUSTOMERS: &str = "SELECT c.email, c.first_name, c.cu_ref_no, r.cu_ref_no
+    FROM customers AS c LEFT JOIN customers AS r ON r.id = c.referred_by ORDER BY c.id";
+
+#[test]
+fn an_import_that_is_killed_is_completed_by_running_it_again() {
+    const ROUNDS: u32 = 6;
+    let csv = many(2_000);
+    let folder = shop();
+    let file = write(&folder, "contacts.csv", &csv);
+    let file = file.to_str().unwrap();
+    let clock = Clock::system();
+    let begin = clock.steady();
+    assert!(start(&folder, file).wait().unwrap().success());
+    let whole = clock.steady().saturating_sub(begin);
+    let complete = rows(&folder, CUSTOMERS);
+    assert!(complete.len() == 2_000 && complete.iter().all(|row| !row.ends_with("|-")), "{}", complete[0]);
+
+    for round in 1..ROUNDS {
+        let folder = shop();
+        let mut child = start(&folder, file);
+        std::thread::sleep(whole * round / ROUNDS);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(start(&folder, file).wait().unwrap().success());
+        assert_eq!(rows(&folder, CUSTOMERS), complete);
+        assert_eq!(rows(&folder, "SELECT * FROM pending_referrals"), [""; 0]);
+    }
+}
+
+#[test]
+fn ctrl_c_says_how_far_it_came_and_running_it_again_imports_the_rest() {
+    let folder = shop();
+    let csv = many(2_000);
+    let lines: Vec<_> = csv.lines().collect();
+    imported(&folder, "");
+    let mut child = start(&folder, "-");
+    let mut pipe = child.stdin.take().unwrap();
+    // More than it takes before it writes.
+    pipe.write_all((lines[..=600].join("\n") + "\n").as_bytes()).unwrap();
+    eventually(|| !rows(&folder, "SELECT id FROM customers").is_empty());
+    send_signal(child.id(), "INT");
+    let mut rest = lines[601..].iter();
+    eventually(|| {
+        // It ends at the next row, if the signal was there before it.
+        let line = rest.next().unwrap();
+        child.try_wait().unwrap().is_some() || pipe.write_all(format!("{line}\n").as_bytes()).is_err()
+    });
+    let output = child.wait_with_output().unwrap();
+    let count = rows(&folder, "SELECT id FROM customers").len();
+    assert!((200..=1_000).contains(&count), "{count}");
+    let line = count + 1;
+    assert_eq!(
+        said(&folder, &output),
+        format!(
+            "Imported {count} customers; there already: 0. Referrals that wait for a referrer who is not there: 1.\n\
+            magic-auth: interrupted: stopped at line {line} ({count} customers so far, kept): run it again to import the rest\n\
+            exit code 1"
+        )
+    );
+    let expected = format!("Imported {} customers; there already: {count}.", 2_000 - count);
+    assert_eq!(imported(&folder, &csv), expected);
+}
+
+#[test]
+fn a_full_disk_says_where_it_stopped_and_running_it_again_imports_the_rest() {
+    let folder = shop();
+    let csv = many(2_000);
+    let file = write(&folder, "contacts.csv", &csv);
+    // Blocks of 512 bytes. The signal that comes with the limit would be no full disk.
+    let limited = "trap '' XFSZ; ulimit -f 800; exec \"$@\"";
+    let mut command = Command::new("sh");
+    command.args(["-c", limited, "sh", env!("CARGO_BIN_EXE_magic-auth"), "--config"]);
+    command.arg(folder.path().join("config.toml")).args(["customer", "import", "--organisation", "shop"]).arg(file);
+    let said = said(&folder, &command.output().unwrap());
+    let count = rows(&folder, "SELECT id FROM customers").len();
+    assert!(count > 0 && count.is_multiple_of(200), "{count} {said}");
+    let line = count + 201;
+    let expected = format!(
+        "magic-auth: stopped at line {line} ({count} customers so far, kept): run it again to import the rest: database error: "
+    );
+    assert!(said.starts_with(&expected) && said.ends_with("\nexit code 1"), "{said}");
+    let expected = format!("Imported {} customers; there already: {count}.", 2_000 - count);
+    assert_eq!(imported(&folder, &csv), expected);
+    assert_eq!(rows(&folder, "PRAGMA integrity_check"), ["ok"]);
+}
