@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use actix_web::ResponseError as _;
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::{Operation, Parameter};
 use utoipa::openapi::schema::{ArrayBuilder, Object, ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
-use utoipa::openapi::{Components, ContentBuilder, Header, Ref, RefOr, Response, ResponseBuilder, Server};
+use utoipa::openapi::{Components, ContentBuilder, Header, Ref, RefOr, Required, Response, ResponseBuilder, Server};
 use utoipa::{OpenApi, PartialSchema as _};
 
 use super::fields::problem;
@@ -75,6 +75,11 @@ pub(super) fn complete(operation: &mut Operation, needs: Option<Permission>) {
             ApiError::ValidationFailed(vec![problem("email", "is required")]),
             ApiError::Overloaded,
         ]);
+    }
+    let is_required =
+        |parameter: &RefOr<Parameter>| matches!(parameter, RefOr::T(parameter) if parameter.required == Required::True);
+    if operation.parameters.iter().flatten().any(is_required) {
+        errors.push(ApiError::ValidationFailed(Vec::new()));
     }
     for error in &errors {
         let response = RefOr::T(error_response(error));

@@ -106,7 +106,7 @@ fn a_wrong_use_is_exit_code_2_and_says_how_to_use_it() {
         &["key", "create", "--organisation", "shop", "--kind", "test"],
         &["key", "create", "--organisation", "shop", "--kind", "prod", "--expires", "soon"],
         &["key", "create", "--organisation", "shop", "--kind", "prod", "--only", ""],
-        &["key", "create", "--organisation", "shop", "--kind", "prod", "--only", "sign-in,ip"],
+        &["key", "create", "--organisation", "shop", "--kind", "prod", "--only", "sign-in,metrics"],
         &["key", "rotate"],
         &["key", "rotate", "DEV_0000", "--overlap", "0s"],
         &["key", "revoke"],

@@ -31,6 +31,7 @@ fn the_description_names_every_route_once() {
             "get /api/v1/customer/get-account-info",
             "post /api/v1/customer/logout",
             "post /api/v1/customer/magic-auth",
+            "get /api/v1/ip",
             "get /api/v1/ping",
             "get /contact/v1/get-account-info",
             "post /contact/v1/magic-auth",
@@ -62,6 +63,7 @@ fn every_status_that_can_happen_is_listed() {
             "get /openapi.json" => "200",
             route if route.starts_with("post") => "200 400 401 403 408 413 415 422 429 500 503",
             route if route.ends_with("get-account-info") => "200 401 403 429 500",
+            "get /api/v1/ip" => "200 401 403 422 429 500",
             _ => "200 401 429 500",
         };
         assert_eq!(statuses.join(" "), expected, "{route}");

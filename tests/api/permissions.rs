@@ -16,12 +16,13 @@ const MAGIC_AUTH: &str = "/api/v1/customer/magic-auth";
 const THREE_REQUESTS: &str = "[rate_limit]\nprod = { requests = 10, per = \"1h\", burst = 3 }";
 
 /// Every route that needs a key, with what the key must be allowed.
-const ROUTES: [(&str, &str, Option<Permission>); 7] = [
+const ROUTES: [(&str, &str, Option<Permission>); 8] = [
     ("POST", MAGIC_AUTH, Some(Permission::SignIn)),
     ("POST", "/contact/v1/magic-auth", Some(Permission::SignIn)),
     ("GET", "/api/v1/customer/get-account-info", Some(Permission::AccountInfo)),
     ("GET", "/contact/v1/get-account-info", Some(Permission::AccountInfo)),
     ("POST", "/api/v1/customer/logout", Some(Permission::Logout)),
+    ("GET", "/api/v1/ip", Some(Permission::Ip)),
     ("GET", "/api/v1/ping", None),
     ("GET", "/ping/v1", None),
 ];
@@ -39,7 +40,7 @@ fn call(client: &Client, method: &str, path: &str) -> Reply {
             let body = json!({"email": "jan@barasek.com", "identityId": "x"}).to_string();
             client.post(path, "application/json", &body)
         }
-        _ => client.request(method, path),
+        _ => client.request(method, &format!("{path}?ip=1.1.1.1")),
     }
 }
 

@@ -42,12 +42,12 @@ fn outcomes(app: &TestApp, filter: &[&str]) -> Vec<String> {
 
 #[test]
 fn the_list_begins_with_the_newest() {
-    assert_snapshot!(list(&attempts(), &[]), @r"
-    attempt at                organisation  key        outcome  count  email                cuRefNo           ip
-    0000-00-00T00:00:00.000Z  shop          DEV_…0000  E004     1      -                    -                 192.0.2.1
-    0000-00-00T00:00:00.000Z  rival         PROD…0000  E002     1      j.barasek@gmail.com  -                 192.0.2.1
-    0000-00-00T00:00:00.000Z  shop          DEV_…0000  E002     1      nobody@barasek.com   -                 2001:db8::1
-    0000-00-00T00:00:00.000Z  shop          PROD…0000  OK       1      j.barasek@gmail.com  CUREFNO012345678  -
+    assert_snapshot!(list(&attempts(), &[]), @"
+    attempt at                organisation  key        outcome  count  email                cuRefNo           ip           origin
+    0000-00-00T00:00:00.000Z  shop          DEV_…0000  E004     1      -                    -                 192.0.2.1    -
+    0000-00-00T00:00:00.000Z  rival         PROD…0000  E002     1      j.barasek@gmail.com  -                 192.0.2.1    -
+    0000-00-00T00:00:00.000Z  shop          DEV_…0000  E002     1      nobody@barasek.com   -                 2001:db8::1  -
+    0000-00-00T00:00:00.000Z  shop          PROD…0000  OK       1      j.barasek@gmail.com  CUREFNO012345678  -            -
     ");
 }
 
@@ -63,7 +63,9 @@ fn the_list_can_speak_json() {
         "cuRefNo": null,
         "ip": "192.0.2.1",
         "outcome": "E004",
-        "count": 1
+        "count": 1,
+        "newCountry": false,
+        "origin": null
       },
       {
         "at": "0000-00-00T00:00:00.000Z",
@@ -73,7 +75,9 @@ fn the_list_can_speak_json() {
         "cuRefNo": null,
         "ip": "192.0.2.1",
         "outcome": "E002",
-        "count": 1
+        "count": 1,
+        "newCountry": false,
+        "origin": null
       }
     ]
     "#);
@@ -331,13 +335,13 @@ fn following_lists_the_newest_last_and_goes_on_with_what_is_recorded() {
     app.shop().sign_in("somebody.with.a.very.long.address@barasek.com");
     wait_for_lines(&lines, 5);
     app.shop().magic_auth(&json!({ "email": "j.barasek@gmail.com", "customerRealIp": "192.0.2.7" }));
-    assert_snapshot!(without_times(&wait_for_lines(&lines, 6)), @r"
-    attempt at                organisation  key        outcome  count  email                             cuRefNo           ip
-    0000-00-00T00:00:00.000Z  shop          DEV_…0000  E002     1      nobody@barasek.com                -                 2001:db8::1
-    0000-00-00T00:00:00.000Z  rival         PROD…0000  E002     1      j.barasek@gmail.com               -                 192.0.2.1
-    0000-00-00T00:00:00.000Z  shop          DEV_…0000  E004     1      -                                 -                 192.0.2.1
-    0000-00-00T00:00:00.000Z  shop          PROD…0000  E002     1      somebody.with.a.very.long.address@barasek.com  -                 -
-    0000-00-00T00:00:00.000Z  shop          PROD…0000  OK       1      j.barasek@gmail.com               CUREFNO012345678  192.0.2.7
+    assert_snapshot!(without_times(&wait_for_lines(&lines, 6)), @"
+    attempt at                organisation  key        outcome  count  email                             cuRefNo           ip               origin
+    0000-00-00T00:00:00.000Z  shop          DEV_…0000  E002     1      nobody@barasek.com                -                 2001:db8::1      -
+    0000-00-00T00:00:00.000Z  rival         PROD…0000  E002     1      j.barasek@gmail.com               -                 192.0.2.1        -
+    0000-00-00T00:00:00.000Z  shop          DEV_…0000  E004     1      -                                 -                 192.0.2.1        -
+    0000-00-00T00:00:00.000Z  shop          PROD…0000  E002     1      somebody.with.a.very.long.address@barasek.com  -                 -                -
+    0000-00-00T00:00:00.000Z  shop          PROD…0000  OK       1      j.barasek@gmail.com               CUREFNO012345678  192.0.2.7        -
     ");
 }
 

@@ -49,7 +49,7 @@ fn jan() -> TestApp {
 #[test]
 fn show_tells_all_about_a_customer() {
     let app = jan();
-    assert_snapshot!(shown(&app, &customer(&app, "show", JAN, &[])), @r"
+    assert_snapshot!(shown(&app, &customer(&app, "show", JAN, &[])), @"
     customer
     cuRefNo      CUREFNO012345678
     email        jan@barasek.com
@@ -67,9 +67,9 @@ fn show_tells_all_about_a_customer() {
     session  since                     last seen                 until                     ip
     over     0000-00-00T00:00:00.000Z  0000-00-00T00:00:00.000Z  0000-00-00T00:00:00.000Z  1.1.1.1
 
-    attempt at                organisation  key        outcome  count  email            cuRefNo           ip
-    0000-00-00T00:00:00.000Z  shop          PROD…0000  E005     1      jan@barasek.com  CUREFNO012345678  -
-    0000-00-00T00:00:00.000Z  shop          PROD…0000  OK       1      jan@barasek.com  CUREFNO012345678  1.1.1.1
+    attempt at                organisation  key        outcome  count  email            cuRefNo           ip       origin
+    0000-00-00T00:00:00.000Z  shop          PROD…0000  E005     1      jan@barasek.com  CUREFNO012345678  -        -
+    0000-00-00T00:00:00.000Z  shop          PROD…0000  OK       1      jan@barasek.com  CUREFNO012345678  1.1.1.1  -
     ");
 }
 
@@ -117,7 +117,9 @@ fn show_can_speak_json() {
           "cuRefNo": "CUREFNO012345678",
           "ip": null,
           "outcome": "E005",
-          "count": 1
+          "count": 1,
+          "newCountry": false,
+          "origin": null
         },
         {
           "at": "0000-00-00T00:00:00.000Z",
@@ -127,7 +129,9 @@ fn show_can_speak_json() {
           "cuRefNo": "CUREFNO012345678",
           "ip": "1.1.1.1",
           "outcome": "OK",
-          "count": 1
+          "count": 1,
+          "newCountry": false,
+          "origin": null
         }
       ],
       "referred": 0,

@@ -25,6 +25,8 @@ fn the_help_of_the_program() {
       key          Make, list, rotate and revoke API keys
       customer     Import, export, list, show, ban, authorize, sign out and erase customers
       attempts     List sign-in attempts, the newest first; follow them, or sum them up
+      ip           Tell who is behind an address: country, place, network, and what somebody may hide
+                   behind
       backup       Copy the database into a file, also while the server runs; an earlier backup there is
                    replaced
       restore      Put a copy of a backup in the place of the database, which is kept beside it; stop
@@ -135,7 +137,7 @@ fn the_help_of_key() {
 
 #[test]
 fn the_help_of_key_create() {
-    assert_snapshot!(help(&["key", "create"]), @r"
+    assert_snapshot!(help(&["key", "create"]), @"
     Make a key and print it: the only time that it is shown
 
     Usage: magic-auth key create [OPTIONS] --kind <KIND>
@@ -149,7 +151,7 @@ fn the_help_of_key_create() {
                                  values: prod, dev, root]
           --expires <PERIOD>     For how long it is valid, such as 365d [default: until it is revoked]
           --only <PERMISSIONS>   What the key may do, with commas between [default: everything]
-                                 [possible values: sign-in, account-info, logout]
+                                 [possible values: sign-in, account-info, logout, ip]
       -h, --help                 Print help
     ");
 }
@@ -410,7 +412,7 @@ fn the_help_of_customer_duplicates() {
 
 #[test]
 fn the_help_of_attempts() {
-    assert_snapshot!(help(&["attempts"]), @r"
+    assert_snapshot!(help(&["attempts"]), @"
     List sign-in attempts, the newest first; follow them, or sum them up
 
     Usage: magic-auth attempts [OPTIONS]
@@ -422,7 +424,7 @@ fn the_help_of_attempts() {
           --email <ADDRESS>      Only for this mailbox, in any spelling
           --json                 Print JSON instead of a table
           --ip <IP>              Only from this address
-          --outcome <OUTCOME>    Only with this outcome: OK or E001 to E007
+          --outcome <OUTCOME>    Only with this outcome: OK, E001 to E007, or denied
           --since <PERIOD>       Only of the last so long, such as 1h
           --limit <NUMBER>       At most so many, the newest [default: 100]; with --summary, so many
                                  addresses and mailboxes [default: 10]

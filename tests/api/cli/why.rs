@@ -124,11 +124,12 @@ fn all_rules_are_told_also_those_behind_the_first_that_refuses() {
     let (rest, retry_after) = rest.split_once("Retry-After: ").unwrap();
     assert!(wait.starts_with("9m") || wait == "10m", "{wait}");
     assert!(retry_after.trim_end_matches(".\n").parse::<u64>().unwrap() > 500, "{retry_after}");
-    assert_snapshot!(format!("{before}the next in WAIT\n{rest}Retry-After: SECONDS."), @r"
+    assert_snapshot!(format!("{before}the next in WAIT\n{rest}Retry-After: SECONDS."), @"
     rule           code  verdict       detail
     address        E004  passes        jan@barasek.com
     network        E006  passes        60 of 60 attempts left
     mailbox        E006  refuses       none of 1 attempts left, the next in WAIT
+    deny           E001  passes        no rule of sign_in.deny is about 192.0.2.7
     ban            E005  would refuse  banned until 0000-00-00T00:00:00.000Z: card fraud
     customer       E002  passes        customer CUREFNO012345678
     registration   E003  passes        registered since 0000-00-00T00:00:00.000Z
@@ -146,6 +147,7 @@ fn somebody_unknown_is_told_what_would_be_made_of_them() {
     address        E004  passes   jan@barasek.com
     network        E006  passes   without --ip: not throttled
     mailbox        E006  passes   10 of 10 attempts left
+    deny           E001  passes   without --ip: not denied
     ban            E005  passes   nobody has it
     customer       E002  passes   nobody has it, sign_in.unknown_email = "create"
     registration   E003  passes   nobody has it
@@ -171,11 +173,12 @@ fn somebody_unknown_is_told_what_would_be_made_of_them() {
 #[test]
 fn an_address_that_is_none_is_an_answer_and_says_which_part_is_wrong() {
     let app = spawn_app();
-    assert_snapshot!(why(&app, "jan@barasek", &[]), @r"
+    assert_snapshot!(why(&app, "jan@barasek", &[]), @"
     rule           code  verdict    detail
     address        E004  refuses    the part after the @ is not a domain name
     network        E006  not asked  needs a valid address
     mailbox        E006  not asked  needs a valid address
+    deny           E001  not asked  needs a valid address
     ban            E005  not asked  needs a valid address
     customer       E002  not asked  needs a valid address
     registration   E003  not asked  needs a valid address
@@ -216,6 +219,13 @@ fn it_can_speak_json() {
           "refuses": false,
           "retryAfter": null,
           "detail": "10 of 10 attempts left"
+        },
+        {
+          "name": "deny",
+          "code": "E001",
+          "refuses": false,
+          "retryAfter": null,
+          "detail": "without --ip: not denied"
         },
         {
           "name": "ban",

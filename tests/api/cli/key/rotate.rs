@@ -158,7 +158,7 @@ fn only_a_key_in_force_can_be_rotated() {
     app.database().execute("UPDATE api_keys SET expires_at = 1 WHERE prefix = 'DEV_'", []).unwrap();
     assert_snapshot!(error(&app.folder, &["key", "rotate", SHOP_DEV]), @"magic-auth: DEV_…0000 of shop is expired already: magic-auth key create makes another");
     app.database().execute("UPDATE api_keys SET permissions = 'fly' WHERE prefix = 'ROOT'", []).unwrap();
-    assert_snapshot!(error(&app.folder, &["key", "rotate", "ROOT0000"]), @"magic-auth: ROOT…0000 of shop may do something that is not one of the permissions sign-in, account-info, logout: use a newer magic-auth");
+    assert_snapshot!(error(&app.folder, &["key", "rotate", "ROOT0000"]), @"magic-auth: ROOT…0000 of shop may do something that is not one of the permissions sign-in, account-info, logout, ip: use a newer magic-auth");
     assert_eq!(keys(), before);
     assert_eq!(app.count("SELECT count(*) FROM api_keys WHERE expires_at > 1"), 0);
 }
