@@ -161,6 +161,7 @@ fn somebody_unknown_is_told_what_would_be_made_of_them() {
     address        E004  passes   jan@barasek.com
     network        E006  passes   127.0.0.1 is not throttled
     mailbox        E006  passes   10 of 10 attempts left
+    deny           E001  passes   no rule of sign_in.deny is about 127.0.0.1
     ban            E005  passes   no ban
     customer       E002  passes   customer CUREFNO012345678
     registration   E003  passes   a guest, sign_in.guest = "promote"
