@@ -217,7 +217,7 @@ impl Candidate {
         let session = NewSession { customer, ip: self.request.ip, expires_at: self.session_ends_at };
         let identity = tx.insert_session(&session, self.now)?;
         let is_new_country = match self.country {
-            Some(country) => tx.note_country(customer, country.as_str())?,
+            Some(country) => tx.note_country(customer, country)?,
             None => false,
         };
         tx.insert_sign_in(&self.attempt, customer, is_new_country, self.now)?;
@@ -247,6 +247,7 @@ impl Candidate {
             last_name: self.request.last_name.as_ref(),
             is_authorized: self.policy.new_customer_email == NewCustomerEmail::Authorized,
             referred_by: self.referrer(tx)?,
+            country: self.country,
             ..NewCustomer::of(self.attempt.organisation)
         };
         tx.insert_customer(&new, self.now)?.ok_or(StoreError::RowCount(0))

@@ -1,9 +1,9 @@
-//! The table `ip_intelligence`, and the countries from which customers have signed in.
+//! The table `ip_intelligence`.
 
 use rusqlite::{OptionalExtension as _, params};
 
 use super::{StoreError, Tx};
-use crate::domain::{ClientIp, CustomerId, Timestamp};
+use crate::domain::{ClientIp, Timestamp};
 
 /// What is known of an address.
 #[derive(Clone, Debug)]
@@ -87,21 +87,5 @@ impl Tx<'_> {
             .prepare("DELETE FROM ip_intelligence WHERE ip > ?1 AND ip <= ?2 AND due_at < ?3")?
             .execute(params![after, last, before.as_millis()])?;
         Ok((ClientIp::parse(last).ok(), deleted))
-    }
-
-    /// Notes from which country a customer has signed in. Says whether it is another one than all before: the first
-    /// is nothing new.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub fn note_country(&self, customer: CustomerId, country: &str) -> Result<bool, StoreError> {
-        let mut statement = self
-            .prepare("INSERT INTO customer_countries (customer_id, country) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?;
-        if statement.execute(params![customer.0, country])? == 0 {
-            return Ok(false);
-        }
-        let mut statement =
-            self.prepare("SELECT EXISTS (SELECT 1 FROM customer_countries WHERE customer_id = ?1 AND country <> ?2)")?;
-        Ok(statement.query_row(params![customer.0, country], |row| row.get(0))?)
     }
 }

@@ -12,6 +12,7 @@ const UPGRADES: &[&str] = &[
     // known of addresses.
     "ALTER TABLE api_keys ADD COLUMN permissions TEXT;
     ALTER TABLE customers ADD COLUMN erased_at INTEGER;
+    ALTER TABLE customers ADD COLUMN countries TEXT;
     CREATE UNIQUE INDEX customers_by_phone ON customers (organisation_id, phone) WHERE phone IS NOT NULL;
     CREATE TABLE pending_referrals (
         customer_id INTEGER PRIMARY KEY REFERENCES customers (id),
@@ -34,11 +35,6 @@ const UPGRADES: &[&str] = &[
     INSERT INTO attempts_with_denied SELECT *, 0 FROM login_attempts;
     DROP TABLE login_attempts;
     ALTER TABLE attempts_with_denied RENAME TO login_attempts;
-    CREATE TABLE customer_countries (
-        customer_id INTEGER NOT NULL REFERENCES customers (id),
-        country     TEXT    NOT NULL,
-        PRIMARY KEY (customer_id, country)
-    ) STRICT, WITHOUT ROWID;
     CREATE TABLE ip_intelligence (
         ip          TEXT    PRIMARY KEY,
         country     TEXT,

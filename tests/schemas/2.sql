@@ -38,6 +38,7 @@ CREATE TABLE customers (
     referred_by         INTEGER REFERENCES customers (id),
     session_epoch       INTEGER NOT NULL DEFAULT 0,     -- raised to end all sessions of earlier epochs
     erased_at           INTEGER,            -- a person who was forgotten: only the cu_ref_no is left
+    countries           TEXT,               -- from which the customer has signed in, with commas between them
     UNIQUE (organisation_id, email_canonical),
     UNIQUE (organisation_id, cu_ref_no),
     CHECK ((email IS NULL) = (email_canonical IS NULL)),
@@ -93,13 +94,6 @@ CREATE TABLE login_attempts (
     count           INTEGER NOT NULL DEFAULT 1,     -- like refusals (E006) within a second share a row
     new_country     INTEGER NOT NULL DEFAULT 0      -- signed in from a country that is new for the customer
 ) STRICT;
-
--- From where a customer has signed in.
-CREATE TABLE customer_countries (
-    customer_id INTEGER NOT NULL REFERENCES customers (id),
-    country     TEXT    NOT NULL,
-    PRIMARY KEY (customer_id, country)
-) STRICT, WITHOUT ROWID;
 
 -- What is known of an address from which somebody has signed in.
 CREATE TABLE ip_intelligence (

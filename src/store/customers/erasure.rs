@@ -54,12 +54,12 @@ impl Tx<'_> {
         self.update_customer(
             "UPDATE customers
             SET email = NULL, email_canonical = NULL, phone = NULL, first_name = NULL, last_name = NULL,
-                company_name = NULL, registered_at = NULL, email_authorized_at = NULL,
+                company_name = NULL, countries = NULL, registered_at = NULL, email_authorized_at = NULL,
                 session_epoch = session_epoch + 1, erased_at = coalesce(erased_at, ?2)
             WHERE id = ?1",
             &[&customer.0, &now.as_millis()],
         )?;
-        for table in ["bans", "pending_referrals", "customer_countries"] {
+        for table in ["bans", "pending_referrals"] {
             self.prepare(&format!("DELETE FROM {table} WHERE customer_id = ?1"))?.execute([customer.0])?;
         }
         let sessions = self.list_session_numbers(customer, traces.next_session.as_i64())?;

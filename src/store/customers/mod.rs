@@ -14,7 +14,8 @@ use rusqlite::{OptionalExtension as _, Row, params};
 use super::bans::{is_active_ban, is_banned};
 use super::{StoreError, Tx};
 use crate::domain::{
-    CanonicalEmail, CompanyName, CuRefNo, CustomerId, EmailAddress, OrganisationId, PersonName, PhoneNumber, Timestamp,
+    CanonicalEmail, CompanyName, CountryCode, CuRefNo, CustomerId, EmailAddress, OrganisationId, PersonName,
+    PhoneNumber, Timestamp,
 };
 
 /// What a sign-in needs to know of a customer.
@@ -54,6 +55,8 @@ pub struct NewCustomer<'n> {
     pub cu_ref_no: Option<&'n CuRefNo>,
     /// Who brought the customer.
     pub referred_by: Option<CustomerId>,
+    /// From where the customer signs in.
+    pub country: Option<CountryCode>,
     /// Whether the customer is more than a guest.
     pub is_registered: bool,
     /// Whether the address counts as authorized.
@@ -73,6 +76,7 @@ impl NewCustomer<'_> {
             company_name: None,
             cu_ref_no: None,
             referred_by: None,
+            country: None,
             is_registered: true,
             is_authorized: false,
         }
@@ -159,8 +163,8 @@ impl Tx<'_> {
         let generated = new.cu_ref_no.is_none().then(|| CuRefNo::generate(at));
         let cu_ref_no = new.cu_ref_no.or(generated.as_ref());
         let sql = "INSERT INTO customers (organisation_id, cu_ref_no, email, email_canonical, phone, first_name,
-                last_name, company_name, created_at, registered_at, email_authorized_at, referred_by)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+                last_name, company_name, created_at, registered_at, email_authorized_at, referred_by, countries)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
             ON CONFLICT DO NOTHING";
         let inserted = self.prepare(sql)?.execute(params![
             new.organisation.0,
@@ -175,6 +179,7 @@ impl Tx<'_> {
             new.is_registered.then_some(at.as_millis()),
             new.is_authorized.then_some(at.as_millis()),
             new.referred_by.map(|referrer| referrer.0),
+            new.country.as_ref().map(CountryCode::as_str),
         ])?;
         Ok((inserted == 1).then(|| CustomerId(self.last_insert_rowid())))
     }
@@ -225,6 +230,24 @@ impl Tx<'_> {
             "UPDATE customers SET email = ?2, email_canonical = ?3, email_authorized_at = ?4 WHERE id = ?1",
             &[&customer.0, &email.as_str(), &canonical.as_str(), &authorized_at.map(Timestamp::as_millis)],
         )
+    }
+
+    /// Notes from which country the customer signs in. Says whether it is another one than all before: the first is
+    /// nothing new.
+    ///
+    /// # Errors
+    /// When the database fails or has no such customer.
+    pub fn note_country(&self, customer: CustomerId, country: CountryCode) -> Result<bool, StoreError> {
+        let mut statement = self.prepare("SELECT countries FROM customers WHERE id = ?1")?;
+        let known: Option<String> = statement.query_row([customer.0], |row| row.get(0))?;
+        if known.as_ref().is_some_and(|known| known.split(',').any(|known| known == country.as_str())) {
+            return Ok(false);
+        }
+        self.update_customer(
+            "UPDATE customers SET countries = coalesce(countries || ',', '') || ?2 WHERE id = ?1",
+            &[&customer.0, &country.as_str()],
+        )?;
+        Ok(known.is_some())
     }
 
     /// Ends all sessions that the customer has now.
