@@ -241,3 +241,63 @@ fn read_cells(raw: &ByteRecord, fields: &[Option<Field>]) -> Record {
     }
     record
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Timestamp;
+    use proptest::prelude::*;
+
+    /// The line of each row, up to the end or to where the file cannot be read any further.
+    fn lines(file: &[u8]) -> Vec<u64> {
+        let defaults = Defaults { country: None, is_authorized: true, created_at: Timestamp::from_millis(0) };
+        let Ok(rows) = Rows::open(file) else { return Vec::new() };
+        let read = |row: io::Result<Row>| {
+            let mut row = row.ok()?;
+            drop(row.read(&defaults));
+            Some(row.line)
+        };
+        rows.map_while(read).collect()
+    }
+
+    /// A cell as the writer of a file quotes it.
+    fn cell() -> impl Strategy<Value = String> {
+        "[a,;\"\n\r]{0,4}".prop_map(|text| format!("\"{}\"", text.replace('"', "\"\"")))
+    }
+
+    proptest! {
+        #[test]
+        fn reading_any_file_ends_without_a_panic(
+            bytes: Vec<u8>,
+            near in "(email[,;\n\r]|\\{\"email\":)[a\"',;\n\r\\{\\}\u{0}]{0,30}",
+        ) {
+            let _ = (lines(&bytes), lines(near.as_bytes()));
+        }
+
+        #[test]
+        fn a_row_begins_at_the_line_that_an_editor_shows(
+            rows in prop::collection::vec((prop::collection::vec(cell(), 2), 0..3_usize), 1..6),
+            end in "\r?\n",
+            has_last_end: bool,
+        ) {
+            let mut file = format!("email,note{end}");
+            let mut expected = Vec::new();
+            for (cells, blank) in rows {
+                file += &end.repeat(blank);
+                expected.push(file.matches('\n').count() as u64 + 1);
+                file += &(cells.join(",") + &end);
+            }
+            let file = if has_last_end { file.as_str() } else { file.strip_suffix(&end).unwrap() };
+            prop_assert_eq!(lines(file.as_bytes()), expected, "{:?}", file);
+        }
+
+        #[test]
+        fn a_quote_that_is_never_closed_is_an_error(text in "[a,\n\r]{0,8}", before in "(b,b\n){0,3}") {
+            let file = format!("email,note\n{before}a,\"{text}");
+            let last = Rows::open(file.as_bytes()).unwrap().last().unwrap();
+            let line = before.matches('\n').count() + 2;
+            let expected = format!("in the row of line {line} a quote is never closed");
+            prop_assert_eq!(last.err().unwrap().to_string(), expected);
+        }
+    }
+}

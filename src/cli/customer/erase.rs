@@ -34,19 +34,21 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()
     let traces = database.read(|tx| tx.find_traces(customer.id, mailboxes, now))?;
     let residue = Residue::of(organisation, &customer.account, canonicals.as_ref());
     database.write(|tx| tx.erase_customer(&traces, now))?;
-    let unfinished = "the data is erased, but may still be found in free parts of the file: erase once more by cuRefNo";
-    database.empty_wal().context(unfinished)?;
+    let cu_ref_no = &customer.account.cu_ref_no;
+    let unfinished = || {
+        format!("{cu_ref_no} is erased, but may still be found in free parts of the file: erase {cu_ref_no} once more")
+    };
+    database.empty_wal().with_context(unfinished)?;
     // Closed before the file is looked into: closing a file ends all locks that the program has on it.
     drop(database);
     let path = &context.config.database.path;
     // Of who was erased before, nothing is known any more that could be looked for.
-    if customer.erased_at.is_some() || residue.is_in(path).context(unfinished)? {
+    if customer.erased_at.is_some() || residue.is_in(path).with_context(unfinished)? {
         let database = context.open_database()?;
-        database.rewrite().and_then(|()| database.empty_wal()).context(unfinished)?;
+        database.rewrite().and_then(|()| database.empty_wal()).with_context(unfinished)?;
     }
     context.output.done(format!(
-        "Erased {}: address, number, names, bans, sessions and IP addresses. Backups and exports still have them.",
-        customer.account.cu_ref_no
+        "Erased {cu_ref_no}: address, number, names, bans, sessions and IP addresses. Backups and exports still have them."
     ))
 }
 

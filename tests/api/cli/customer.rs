@@ -1,4 +1,4 @@
-//! `customer show|ban|unban|authorize|deauthorize|sign-out`
+//! `customer show|ban|unban|authorize|deauthorize|sign-out|set-email`
 
 use std::time::Duration;
 
@@ -317,4 +317,45 @@ fn signing_out_ends_all_sessions_and_lets_new_ones_begin() {
     assert!(app.shop().is_logged_in(&others));
     let new = app.shop().identity(JAN);
     assert!(app.shop().is_logged_in(&new));
+}
+
+/// Gives a customer another address; what is printed, with the `cuRefNo` left out.
+fn set_email(app: &TestApp, who: &str, address: &str) -> String {
+    let arguments = ["customer", "set-email", "--organisation", "shop", who, address];
+    let output = app.cli(&arguments);
+    let text = if output.status.success() { output.stdout } else { error(&app.folder, &arguments).into_bytes() };
+    let mut text = String::from_utf8(text).unwrap();
+    for reference in super::import::rows(&app.folder, "SELECT cu_ref_no FROM customers") {
+        text = text.replace(&reference, CU_REF_NO);
+    }
+    text.trim_end().to_owned()
+}
+
+#[test]
+fn who_gets_another_address_signs_in_with_that_and_keeps_sessions_and_cu_ref_no() {
+    let app = spawn_app();
+    let first = app.shop().identity(JAN);
+    let before = app.shop().account_info(&first).json();
+    assert_snapshot!(set_email(&app, JAN, " Jan.Novak@Gmail.com"), @"The address of CUREFNO012345678 is jan.novak@gmail.com now.");
+    assert_eq!(app.shop().account_info(&first).json()["email"], "jan.novak@gmail.com");
+    let second = app.shop().identity("jannovak+x@googlemail.com");
+    assert_eq!(app.shop().account_info(&second).json()["cuRefNo"], before["cuRefNo"]);
+    // The old address is free.
+    assert_ne!(cu_ref_no(&app, JAN), before["cuRefNo"]);
+}
+
+#[test]
+fn an_address_can_be_spelled_anew_but_not_be_taken_from_somebody() {
+    let app = spawn_app_with("[sign_in]\nnew_customer_email = \"unauthorized\"");
+    app.shop().sign_in("jan.novak@gmail.com");
+    app.shop().sign_in("eva@x.cz");
+    assert_snapshot!(set_email(&app, "jannovak@gmail.com", "JanNovak@gmail.com"), @"The address of CUREFNO012345678 is jannovak@gmail.com now, and not authorized.");
+    assert_snapshot!(set_email(&app, "eva@x.cz", "j.an.novak+1@googlemail.com"), @"magic-auth: the address is that of CUREFNO012345678");
+    assert_snapshot!(set_email(&app, "nobody@x.cz", "free@x.cz"), @"magic-auth: there is no customer nobody@x.cz");
+    assert_eq!(
+        app.cli(&["customer", "set-email", "--organisation", "shop", "eva@x.cz", "free"]).status.code(),
+        Some(2)
+    );
+    let kept = super::import::rows(&app.folder, "SELECT email FROM customers ORDER BY id");
+    assert_eq!(kept, ["jannovak@gmail.com", "eva@x.cz"]);
 }

@@ -365,6 +365,117 @@ fn the_help_of_customer_sign_out() {
 }
 
 #[test]
+fn the_help_of_customer_list() {
+    assert_snapshot!(help(&["customer", "list"]), @"
+    List customers, the newest first
+
+    Usage: magic-auth customer list [OPTIONS]
+
+    Options:
+          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
+                                 when it is not there] [env: MAGIC_AUTH_CONFIG]
+          --organisation <NAME>  Whose customers; may be left out when there is only one organisation
+          --banned               Only those who are banned
+          --json                 Print JSON instead of a table
+          --guests               Only guests
+          --unauthorized         Only those whose address is not authorized
+          --search <TEXT>        Only with this in address, number, names, company or cuRefNo; case and
+                                 accents do not matter
+          --since <PERIOD>       Only those who came within the last so long, such as 7d
+          --limit <NUMBER>       At most so many, the newest [default: 50]
+          --after <CUREFNO>      Only those who come after this customer in the list: the next page
+      -h, --help                 Print help
+    ");
+}
+
+#[test]
+fn the_help_of_customer_set_email() {
+    assert_snapshot!(help(&["customer", "set-email"]), @"
+    Give a customer another e-mail address, or a first one
+
+    Usage: magic-auth customer set-email [OPTIONS] <EMAIL|PHONE|CUREFNO> <ADDRESS>
+
+    Arguments:
+      <EMAIL|PHONE|CUREFNO>  The customer's e-mail address, in any spelling, telephone number such as
+                             +420777123456, or cuRefNo
+      <ADDRESS>              The new address
+
+    Options:
+          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
+                                 when it is not there] [env: MAGIC_AUTH_CONFIG]
+          --organisation <NAME>  The customer's organisation; may be left out when there is only one
+          --json                 Print JSON instead of a table
+      -h, --help                 Print help
+    ");
+}
+
+#[test]
+fn the_help_of_customer_erase() {
+    assert_snapshot!(help(&["customer", "erase"]), @"
+    Forget a person for good: only the cuRefNo stays
+
+    Usage: magic-auth customer erase [OPTIONS] <EMAIL|PHONE|CUREFNO>
+
+    Arguments:
+      <EMAIL|PHONE|CUREFNO>  The customer's e-mail address, in any spelling, telephone number such as
+                             +420777123456, or cuRefNo
+
+    Options:
+          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
+                                 when it is not there] [env: MAGIC_AUTH_CONFIG]
+          --organisation <NAME>  The customer's organisation; may be left out when there is only one
+          --json                 Print JSON instead of a table
+          --yes                  Do not ask
+      -h, --help                 Print help
+    ");
+}
+
+#[test]
+fn the_help_of_customer_import() {
+    assert_snapshot!(help(&["customer", "import"]), @"
+    Import customers from a file; running it again brings in what is missing
+
+    Usage: magic-auth customer import [OPTIONS] <FILE>
+
+    Arguments:
+      <FILE>  CSV with a header or JSON lines; - is standard input
+
+    Options:
+          --config <PATH>              The configuration file [default: ./config.toml, or built-in
+                                       defaults when it is not there] [env: MAGIC_AUTH_CONFIG]
+          --organisation <NAME>        Whose customers; may be left out when there is only one
+                                       organisation
+          --default-country <COUNTRY>  The country of telephone numbers without a code, such as CZ
+          --json                       Print JSON instead of a table
+          --dry-run                    Say what would be done, and change nothing
+          --rejects <FILE>             Keep the rows that are wrong in a new file, to be mended and
+                                       imported
+      -h, --help                       Print help
+    ");
+}
+
+#[test]
+fn the_help_of_customer_export() {
+    assert_snapshot!(help(&["customer", "export"]), @"
+    Export all customers into a file that can be imported again
+
+    Usage: magic-auth customer export [OPTIONS] <FILE>
+
+    Arguments:
+      <FILE>  The file, which is replaced when it is there; - is standard output
+
+    Options:
+          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
+                                 when it is not there] [env: MAGIC_AUTH_CONFIG]
+          --organisation <NAME>  Whose customers; may be left out when there is only one organisation
+          --format <FORMAT>      The form of the file [default: by its name, .jsonl or .ndjson; else
+                                 CSV] [possible values: csv, jsonl]
+          --json                 Print JSON instead of a table
+      -h, --help                 Print help
+    ");
+}
+
+#[test]
 fn the_help_of_customer_why() {
     assert_snapshot!(help(&["customer", "why"]), @r"
     Tell what a sign-in would answer now, and why, rule by rule
