@@ -124,6 +124,8 @@ impl Database {
     /// # Errors
     /// [`StoreError::Blocked`] while somebody reads an older state of the database.
     pub fn empty_wal(&self) -> Result<(), StoreError> {
+        // Whoever reads for longer than that does so for long.
+        self.connection.busy_handler(Some(connection::wait_for_lock::<2>))?;
         if connection::empty_wal(&self.connection)? { Ok(()) } else { Err(StoreError::Blocked) }
     }
 

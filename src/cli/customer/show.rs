@@ -107,6 +107,9 @@ fn customer_text(shown: &ShownCustomer) -> String {
         count if count == shown.referred_customers.len() => Some(shown.referred_customers.join(", ")),
         count => Some(format!("{count} customers, the newest: {}", shown.referred_customers.join(", "))),
     };
+    let unless_erased = |at: &Option<String>, otherwise: &str| {
+        at.clone().or_else(|| customer.erased_at.is_none().then(|| otherwise.to_owned()))
+    };
     let facts = [
         ("cuRefNo", Some(customer.cu_ref_no.clone())),
         ("email", customer.email.clone()),
@@ -115,8 +118,8 @@ fn customer_text(shown: &ShownCustomer) -> String {
         ("last name", customer.last_name.clone()),
         ("company", customer.company_name.clone()),
         ("created", Some(customer.created_at.clone())),
-        ("registered", Some(customer.registered_at.clone().unwrap_or_else(|| "no: a guest".to_owned()))),
-        ("authorized", Some(customer.email_authorized_at.clone().unwrap_or_else(|| "no".to_owned()))),
+        ("registered", unless_erased(&customer.registered_at, "no: a guest")),
+        ("authorized", unless_erased(&customer.email_authorized_at, "no")),
         ("erased", customer.erased_at.clone()),
         ("referred by", customer.referral_id.clone()),
         ("referred", referred),
