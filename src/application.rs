@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use actix_web::web;
 use log::{info, warn};
@@ -10,6 +11,7 @@ use socket2::{Domain, Socket, Type};
 use crate::clock::Clock;
 use crate::config::{Config, MAX_WORKERS, Origin};
 use crate::domain::Permissions;
+use crate::geoip::{GeoIp, GeoIpError};
 use crate::housekeeping::Housekeeping;
 use crate::http::{self, Services};
 use crate::keys::Keys;
@@ -33,6 +35,9 @@ pub struct Application {
 /// Why the server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// A file that tells who is behind an address cannot be used.
+    #[error(transparent)]
+    GeoIp(#[from] GeoIpError),
     /// The database cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -55,8 +60,8 @@ pub enum StartError {
 }
 
 impl Application {
-    /// Takes the lock, opens and upgrades the database, brings the configured keys into it, rebuilds
-    /// the throttle, and binds the socket.
+    /// Reads the files about addresses, takes the lock, opens and upgrades the database, brings the configured keys
+    /// into it, rebuilds the throttle, and binds the socket.
     ///
     /// # Errors
     /// When any of it is impossible.
@@ -68,17 +73,19 @@ impl Application {
             workers => workers,
         };
 
+        let geoip = Arc::new(GeoIp::load(&config.geoip)?);
         let lock = ServerLock::take(&path)?;
         let mut database = Database::open(&path)?;
         apply_organisations(&mut database, &config, &clock).map_err(store_failed)?;
         let throttle = database.read(|tx| Throttle::rebuild(&config.throttle, &clock, tx)).map_err(store_failed)?;
 
-        let housekeeping = Housekeeping::new(&config, &clock);
+        let housekeeping = Housekeeping::new(&config, &clock, &geoip);
         let store = Store::start(database, &path, u32::try_from(workers).unwrap_or(u32::MAX))?;
         let services = Services {
             keys: Keys::load(&store, config.rate_limit, &clock).map_err(store_failed)?,
             sign_in: SignIn::new(&config, throttle, clock.clone()),
             sessions: Sessions::new(config.session, clock.clone()),
+            geoip,
             store,
             clock,
             trusted_proxies: config.server.trusted_proxies,

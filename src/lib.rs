@@ -17,7 +17,7 @@
 //! | [`keys`] | the API keys in force, each with its quota and its permissions |
 //! | [`geoip`] | who is behind an address: databases and lists in memory |
 //! | [`attempt_log`] | attempts whose record does not wait for the disk |
-//! | [`housekeeping`] | the broom for old attempts and dead sessions; the watch on the WAL |
+//! | [`housekeeping`] | the broom for old attempts and dead sessions; the watches on the WAL and on the files of `geoip` |
 //! | [`http`] | routes, request bodies and answers; one file for each endpoint |
 //! | [`application`] | the server as a whole: built, then run until told to stop |
 //! | [`cli`] | the command line; one file for each group of commands |

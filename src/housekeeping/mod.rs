@@ -1,12 +1,17 @@
-//! Housekeeping: old attempts and dead sessions are deleted, and the WAL is watched.
+//! Housekeeping: old attempts and dead sessions are deleted, and the WAL and the files about addresses are watched.
 
 mod broom;
+mod geoip;
 mod wal;
+
+use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::geoip::GeoIp;
 use crate::store::Store;
 use broom::Broom;
+use geoip::GeoIpWatch;
 use wal::WalWatch;
 
 /// The server's housekeeping.
@@ -14,17 +19,22 @@ use wal::WalWatch;
 pub struct Housekeeping {
     broom: Broom,
     wal: WalWatch,
+    geoip: GeoIpWatch,
 }
 
 impl Housekeeping {
     /// Housekeeping by the rules of `config`.
     #[must_use]
-    pub fn new(config: &Config, clock: &Clock) -> Self {
-        Self { broom: Broom::new(config, clock.clone()), wal: WalWatch::new(clock.clone()) }
+    pub fn new(config: &Config, clock: &Clock, geoip: &Arc<GeoIp>) -> Self {
+        Self {
+            broom: Broom::new(config, clock.clone()),
+            wal: WalWatch::new(clock.clone()),
+            geoip: GeoIpWatch::new(geoip.clone()),
+        }
     }
 
     /// Keeps house for as long as it is polled.
     pub async fn keep(mut self, store: &Store) {
-        tokio::join!(self.broom.keep_sweeping(store), self.wal.keep_watching(store));
+        tokio::join!(self.broom.keep_sweeping(store), self.wal.keep_watching(store), self.geoip.keep_watching());
     }
 }

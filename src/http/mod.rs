@@ -20,6 +20,7 @@ mod sign_in;
 mod unread_body;
 
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_cors::Cors;
@@ -35,6 +36,7 @@ use routes::KnownPaths;
 use crate::clock::Clock;
 use crate::config::Origin;
 use crate::domain::Network;
+use crate::geoip::GeoIp;
 use crate::keys::Keys;
 use crate::session::Sessions;
 use crate::sign_in::SignIn;
@@ -75,6 +77,8 @@ pub struct Services {
     pub sign_in: SignIn,
     /// The use cases of a session.
     pub sessions: Sessions,
+    /// Who is behind an address.
+    pub geoip: Arc<GeoIp>,
     /// The database.
     pub store: Store,
     /// The time.

@@ -8,6 +8,7 @@ mod completions;
 mod customer;
 mod duplicates;
 mod help;
+mod ip;
 mod key;
 mod man;
 mod why;
@@ -118,6 +119,9 @@ fn a_wrong_use_is_exit_code_2_and_says_how_to_use_it() {
         &["attempts", "--show-emails"],
         &["attempts", "--follow", "--show-emails"],
         &["check", "--verbose"],
+        &["ip"],
+        &["ip", "8.8.8.8:80"],
+        &["ip", "dns.google"],
         &["completions"],
         &["completions", "powershell"],
         &["man"],

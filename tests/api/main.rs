@@ -12,6 +12,7 @@ mod bodies;
 mod cli;
 mod docs;
 mod failures;
+mod geoip;
 mod housekeeping;
 mod isolation;
 mod keys;
