@@ -60,8 +60,8 @@ pub enum StartError {
 }
 
 impl Application {
-    /// Takes the lock, opens and upgrades the database, brings the configured keys into it, rebuilds
-    /// the throttle, and binds the socket.
+    /// Reads the files about addresses, takes the lock, opens and upgrades the database, brings the configured keys
+    /// into it, rebuilds the throttle, and binds the socket.
     ///
     /// # Errors
     /// When any of it is impossible.
@@ -73,13 +73,13 @@ impl Application {
             workers => workers,
         };
 
+        let intelligence = Arc::new(Intelligence::new(&config.geoip, clock.clone())?);
         let lock = ServerLock::take(&path)?;
         let mut database = Database::open(&path)?;
         apply_organisations(&mut database, &config, &clock).map_err(store_failed)?;
         let throttle = database.read(|tx| Throttle::rebuild(&config.throttle, &clock, tx)).map_err(store_failed)?;
 
-        let intelligence = Arc::new(Intelligence::new(&config.geoip, clock.clone())?);
-        let housekeeping = Housekeeping::new(&config, &clock);
+        let housekeeping = Housekeeping::new(&config, &clock, &intelligence.geoip);
         let store = Store::start(database, &path, u32::try_from(workers).unwrap_or(u32::MAX))?;
         let services = Services {
             keys: Keys::load(&store, config.rate_limit, &clock).map_err(store_failed)?,
@@ -122,8 +122,7 @@ impl Application {
             services.sign_in.unwritten.keep_writing(&services.store).await;
         });
         let services = self.services.clone();
-        let housekeeping =
-            actix_web::rt::spawn(async move { self.housekeeping.keep(&services.store, &services.intelligence).await });
+        let housekeeping = actix_web::rt::spawn(async move { self.housekeeping.keep(&services.store).await });
         let services = self.services.clone();
         let finding_out =
             actix_web::rt::spawn(async move { services.intelligence.keep_finding_out(&services.store).await });

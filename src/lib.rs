@@ -16,11 +16,11 @@
 //! | [`session`] | the use cases of a session: whose is it, and ending it |
 //! | [`keys`] | the API keys in force, each with its quota and its permissions |
 //! | [`contacts`] | customers as files: what an import reads and an export writes |
-//! | [`geoip`] | who is behind an address: databases and lists in memory |
+//! | [`geoip`] | who is behind an address: databases and lists in memory, and reverse DNS |
 //! | [`intelligence`] | who is behind the addresses of sign-ins, found out after the answer and stored |
 //! | [`attempt_log`] | attempts whose record does not wait for the disk |
-//! | [`geoip`] | who is behind an IP address: its name by reverse DNS |
 //! | [`housekeeping`] | the broom for old attempts and dead sessions; the watch on the WAL |
+//! | [`housekeeping`] | the broom for old attempts and dead sessions; the watches on the WAL and on the files of `geoip` |
 //! | [`http`] | routes, request bodies and answers; one file for each endpoint |
 //! | [`application`] | the server as a whole: built, then run until told to stop |
 //! | [`cli`] | the command line; one file for each group of commands |

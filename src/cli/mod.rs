@@ -60,7 +60,7 @@ enum Command {
     Customer(customer::Command),
     /// List sign-in attempts, the newest first; follow them, or sum them up
     Attempts(attempts::Arguments),
-    /// Tell who is behind an address: country, place, network, and what somebody may hide behind
+    /// Tell who is behind an IP address: country, place, network, flags
     Ip(ip::Arguments),
     /// Copy the database into a file, also while the server runs; an earlier backup there is replaced
     Backup {

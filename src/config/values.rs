@@ -1,6 +1,7 @@
 //! The values of the configuration file that have rules of their own.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -211,12 +212,27 @@ pub(super) fn socket_address<'de, D: Deserializer<'de>>(deserializer: D) -> Resu
     String::deserialize(deserializer)?.parse().map_err(|_| de::Error::custom(expected))
 }
 
-/// Reads values that are written as text by their `FromStr`.
+/// Reads a value that is written as text by its `FromStr`, within the visit, so that an error knows its line also in
+/// a list of several lines.
+struct Text<Value>(PhantomData<Value>);
+
+impl<Value: FromStr<Err: fmt::Display>> de::Visitor<'_> for Text<Value> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Value, E> {
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
 macro_rules! deserialize_from_str {
     ($($value:ty),+) => {$(
         impl<'de> Deserialize<'de> for $value {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+                deserializer.deserialize_str(Text(PhantomData))
             }
         }
     )+};

@@ -71,9 +71,9 @@ impl GeoIp {
     /// All that is known of an address. Takes about two microseconds.
     #[must_use]
     pub fn look_up(&self, ip: IpAddr) -> IpFacts {
-        let Address { kind, embedded, .. } = Address::new(ip);
-        let mut facts = IpFacts::unknown(ip, kind, embedded);
-        if let Some(address) = Address::new(ip).asked_for() {
+        let address = Address::new(ip);
+        let mut facts = IpFacts::unknown(ip, address.kind, address.embedded);
+        if let Some(address) = address.asked_for() {
             let sources = self.sources.read().unwrap_or_else(PoisonError::into_inner);
             Found::look_up(address, &sources, &self.hosting).tell(&mut facts, &sources, &self.hosting);
         }

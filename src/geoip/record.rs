@@ -64,17 +64,23 @@ impl<'de> Deserialize<'de> for Record<'de> {
     }
 }
 
-/// Where in a record a value stands, which is what it means.
+/// Where in a record a value stands, which is what it means. No way leads back, so that it ends soon whatever a
+/// database has in its maps, even themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Root,
     /// The code, or a map with it.
     Country,
-    /// The name, a map with it in several languages, or a list of which the first is the largest region.
+    CountryCode,
+    /// A list, of which the largest is the first.
+    Regions,
     Region,
     RegionNames,
+    RegionName,
+    /// The name, or a map with names.
     City,
     CityNames,
+    CityName,
     Location,
     Latitude,
     Longitude,
@@ -86,27 +92,57 @@ enum Place {
 
 impl Place {
     /// Where the value of this name stands; `None`: it means nothing.
-    fn of(self, name: &str) -> Option<Self> {
+    fn within(self, name: &[u8]) -> Option<Self> {
         let place = match (self, name) {
-            (Self::Root, "country" | "country_code") | (Self::Country, "iso_code") => Self::Country,
-            (Self::Root, "subdivisions" | "state1") | (Self::RegionNames, "en") => Self::Region,
-            (Self::Region, "names") => Self::RegionNames,
-            (Self::Root, "city") | (Self::CityNames, "en") => Self::City,
-            (Self::City, "names") => Self::CityNames,
-            (Self::Root, "location") => Self::Location,
-            (Self::Root | Self::Location, "latitude") => Self::Latitude,
-            (Self::Root | Self::Location, "longitude") => Self::Longitude,
-            (Self::Root, "timezone") | (Self::Location, "time_zone") => Self::TimeZone,
-            (Self::Root, "autonomous_system_number" | "asn") => Self::Asn,
-            (Self::Root, "autonomous_system_organization" | "as_name") => Self::AsnOrganisation,
-            (Self::Root, "is_hosting_provider") => Self::Flag(Flag::Hosting),
-            (Self::Root, "is_public_proxy" | "is_residential_proxy") => Self::Flag(Flag::Proxy),
-            (Self::Root, "is_anonymous_vpn") => Self::Flag(Flag::Vpn),
-            (Self::Root, "is_tor_exit_node") => Self::Flag(Flag::Tor),
-            (Self::Root, "is_anonymous") => Self::Flag(Flag::Anonymous),
+            (Self::Root, b"country") => Self::Country,
+            (Self::Root, b"country_code") | (Self::Country, b"iso_code") => Self::CountryCode,
+            (Self::Root, b"subdivisions") => Self::Regions,
+            (Self::Region, b"names") => Self::RegionNames,
+            (Self::Root, b"state1") | (Self::RegionNames, b"en") => Self::RegionName,
+            (Self::Root, b"city") => Self::City,
+            (Self::City, b"names") => Self::CityNames,
+            (Self::CityNames, b"en") => Self::CityName,
+            (Self::Root, b"location") => Self::Location,
+            (Self::Root | Self::Location, b"latitude") => Self::Latitude,
+            (Self::Root | Self::Location, b"longitude") => Self::Longitude,
+            (Self::Root, b"timezone") | (Self::Location, b"time_zone") => Self::TimeZone,
+            (Self::Root, b"autonomous_system_number" | b"asn") => Self::Asn,
+            (Self::Root, b"autonomous_system_organization" | b"as_name") => Self::AsnOrganisation,
+            (Self::Root, b"is_hosting_provider") => Self::Flag(Flag::Hosting),
+            (Self::Root, b"is_public_proxy" | b"is_residential_proxy") => Self::Flag(Flag::Proxy),
+            (Self::Root, b"is_anonymous_vpn") => Self::Flag(Flag::Vpn),
+            (Self::Root, b"is_tor_exit_node") => Self::Flag(Flag::Tor),
+            (Self::Root, b"is_anonymous") => Self::Flag(Flag::Anonymous),
             _ => return None,
         };
         Some(place)
+    }
+}
+
+/// Reads a name at a place, as where that leads.
+struct Within(Place);
+
+impl<'de> DeserializeSeed<'de> for Within {
+    type Value = Option<Place>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_identifier(self)
+    }
+}
+
+impl Visitor<'_> for Within {
+    type Value = Option<Place>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_bytes<E: de::Error>(self, name: &[u8]) -> Result<Self::Value, E> {
+        Ok(self.0.within(name))
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<Self::Value, E> {
+        self.visit_bytes(name.as_bytes())
     }
 }
 
@@ -132,8 +168,8 @@ impl<'de> Visitor<'de> for Walk<'_, 'de> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(name) = map.next_key::<&str>()? {
-            match self.place.of(name) {
+        while let Some(place) = map.next_key_seed(Within(self.place))? {
+            match place {
                 Some(place) => map.next_value_seed(Walk { record: &mut *self.record, place })?,
                 None => drop(map.next_value::<IgnoredAny>()?),
             }
@@ -142,9 +178,10 @@ impl<'de> Visitor<'de> for Walk<'_, 'de> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        if list.next_element_seed(self)?.is_some() {
-            while list.next_element::<IgnoredAny>()?.is_some() {}
+        if self.place == Place::Regions {
+            list.next_element_seed(Walk { record: self.record, place: Place::Region })?;
         }
+        while list.next_element::<IgnoredAny>()?.is_some() {}
         Ok(())
     }
 
@@ -152,9 +189,9 @@ impl<'de> Visitor<'de> for Walk<'_, 'de> {
         let record = self.record;
         match self.place {
             // Some have the country's name here, and its code elsewhere.
-            Place::Country => record.country = text.parse().ok().or(record.country),
-            Place::Region => record.region = name(text),
-            Place::City => record.city = name(text),
+            Place::Country | Place::CountryCode => record.country = text.parse().ok().or(record.country),
+            Place::RegionName => record.region = name(text),
+            Place::City | Place::CityName => record.city = name(text),
             Place::TimeZone => record.time_zone = name(text),
             Place::Asn => record.asn = text.strip_prefix("AS").unwrap_or(text).parse().ok(),
             Place::AsnOrganisation => record.asn_organisation = name(text),
@@ -290,7 +327,7 @@ mod tests {
         for json in ["{}", "[]", "7", "-7", "7.5", "true", "\"CZ\"", "[{\"asn\": [true]}]"] {
             assert_eq!(record(json), Record::default(), "{json}");
         }
-        let odd = r#"{"city": 7, "country": ["CZ", {"iso_code": "DE"}], "location": "here", "latitude": "50", "asn": -1,
+        let odd = r#"{"city": 7, "country": {"iso_code": ["DE"]}, "country_code": "CZ", "location": "here", "latitude": "50", "asn": -1,
             "autonomous_system_organization": {"names": {"en": "Example"}}, "subdivisions": [[], {"names": {"en": "B"}}],
             "is_tor_exit_node": "yes", "is_hosting_provider": 1, "is_public_proxy": true, "state1": {"names": "A"},
             "timezone": "Europe/Prague"}"#;
@@ -298,6 +335,19 @@ mod tests {
         let expected =
             Record { country: "CZ".parse().ok(), time_zone: Some("Europe/Prague"), flags, ..Record::default() };
         assert_eq!(record(odd), expected);
+    }
+
+    #[test]
+    fn a_record_is_read_no_deeper_than_it_has_to_be() {
+        for json in [
+            r#"{"city": {"names": {"en": {"names": {"en": "Brno"}}}}}"#,
+            r#"{"country": {"iso_code": {"iso_code": "CZ"}}}"#,
+            r#"{"subdivisions": [[{"names": {"en": "South Moravian"}}]]}"#,
+            r#"{"location": {"location": {"time_zone": "Europe/Prague"}}}"#,
+            r#"[{"asn": 64500}]"#,
+        ] {
+            assert_eq!(record(json), Record::default(), "{json}");
+        }
     }
 
     #[test]

@@ -23,10 +23,11 @@ pub struct SourceFile {
 
 /// A file cannot be used. The message names the key in the configuration, the file, and the line of a list.
 #[derive(Debug, thiserror::Error)]
-#[error("{key}: {}: {cause}", path.display())]
+#[error("{key}: {place}: {cause}")]
 pub struct GeoIpError {
     key: String,
-    path: PathBuf,
+    /// The file, and its line.
+    place: String,
     cause: Cause,
 }
 
@@ -39,7 +40,7 @@ enum Cause {
     NoDatabase,
     #[error("the database is damaged: {0}")]
     Damaged(#[from] MaxMindDbError),
-    #[error("line {}: {}", .0.number, .0.cause)]
+    #[error("{}", .0.cause)]
     BadLine(BadLine),
 }
 
@@ -156,7 +157,11 @@ impl SourceFile {
 
     fn error(&self, cause: Cause) -> GeoIpError {
         let key = self.list.map_or_else(|| "[geoip] databases".into(), |flag| format!("[geoip.lists] {}", flag.name()));
-        GeoIpError { key, path: self.path.clone(), cause }
+        let place = match &cause {
+            Cause::BadLine(line) => format!("{}:{}", self.path.display(), line.number),
+            _ => self.path.display().to_string(),
+        };
+        GeoIpError { key, place, cause }
     }
 }
 

@@ -11,6 +11,7 @@ mod erase;
 mod export;
 mod help;
 mod import;
+mod ip;
 mod key;
 mod list;
 mod man;
@@ -132,6 +133,9 @@ fn a_wrong_use_is_exit_code_2_and_says_how_to_use_it() {
         &["attempts", "--show-emails"],
         &["attempts", "--follow", "--show-emails"],
         &["check", "--verbose"],
+        &["ip"],
+        &["ip", "8.8.8.8:80"],
+        &["ip", "dns.google"],
         &["completions"],
         &["completions", "powershell"],
         &["man"],

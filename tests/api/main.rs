@@ -13,6 +13,7 @@ mod bodies;
 mod cli;
 mod docs;
 mod failures;
+mod geoip;
 mod housekeeping;
 mod intelligence;
 mod isolation;

@@ -1,16 +1,17 @@
-"""Makes the small databases of the tests, in each schema that is understood: python make.py
+"""Makes the small databases of the tests, in each schema that is understood: python make.py [FOLDER]
 
 Needs mmdb-writer 0.2.7. What they say is made up. The addresses are those of AS112 and of AMT, which are public and
 nobody's in particular.
 """
 
 import pathlib
+import sys
 
 import mmdb_writer
 from netaddr import IPSet
 
 MADE_AT = 1_577_934_245  # 2020-01-02T03:04:05Z
-FOLDER = pathlib.Path(__file__).parent
+FOLDER = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else __file__ + "/..").resolve()
 
 FIRST, FIRST_HALF, SECOND_HALF = "192.175.48.0/24", "192.175.48.0/25", "192.175.48.128/25"
 SECOND = "192.31.196.0/24"

@@ -1,5 +1,7 @@
 //! `check`
 
+mod geoip;
+
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Output;
 use std::time::Duration;

@@ -78,6 +78,27 @@ fn the_help_of_check() {
 }
 
 #[test]
+fn the_help_of_ip() {
+    assert_snapshot!(help(&["ip"]), @r"
+    Tell who is behind an IP address: country, place, network, flags
+
+    Usage: magic-auth ip [OPTIONS] <ADDRESS>
+
+    Arguments:
+      <ADDRESS>  An IPv4 or IPv6 address
+
+    Options:
+          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults when it
+                           is not there] [env: MAGIC_AUTH_CONFIG]
+          --json           Print JSON instead of a table
+      -h, --help           Print help
+
+    What is known is in the files that the configuration names under [geoip]. Of an address that is not
+    public, nothing is known but that. With --json, what is not known is null.
+    ");
+}
+
+#[test]
 fn the_help_of_backup() {
     assert_snapshot!(help(&["backup"]), @r"
     Copy the database into a file, also while the server runs; an earlier backup there is replaced
