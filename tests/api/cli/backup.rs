@@ -84,7 +84,7 @@ fn a_backup_is_one_file_with_everything_in_it_for_its_owner_alone() {
     let app = spawn_app();
     app.shop().identity(JAN);
     let backup = in_folder(&app.folder, "backup.db");
-    assert_snapshot!(said(&app.folder, "backup", &backup), @"Backed up FOLDER/magic-auth.db to FOLDER/backup.db: 1 customer, 72.00 KiB, checked.");
+    assert_snapshot!(said(&app.folder, "backup", &backup), @"Backed up FOLDER/magic-auth.db to FOLDER/backup.db: 1 customer, 68.00 KiB, checked.");
     assert_eq!(customers(&backup), [JAN]);
     assert_eq!(std::fs::metadata(&backup).unwrap().mode() & 0o777, 0o600);
     assert!(litter(&app.folder).is_empty(), "{:?}", litter(&app.folder));
@@ -244,7 +244,7 @@ fn a_restored_backup_takes_the_place_of_the_database_which_is_kept() {
     let process = start_process(folder);
     let lost = process.shop().identity(EVA);
     let folder = stop(process);
-    assert_snapshot!(said(&folder, "restore", &backup), @"Restored FOLDER/magic-auth.db from FOLDER/backup.db: 1 customer, 72.00 KiB, checked. What was there before is kept as FOLDER/magic-auth.db.before-restore-MOMENT.");
+    assert_snapshot!(said(&folder, "restore", &backup), @"Restored FOLDER/magic-auth.db from FOLDER/backup.db: 1 customer, 68.00 KiB, checked. What was there before is kept as FOLDER/magic-auth.db.before-restore-MOMENT.");
     let kept = litter(&folder);
     assert!(kept.len() == 1 && kept[0].starts_with("magic-auth.db.before-restore-20"), "{kept:?}");
     let kept = in_folder(&folder, &kept[0]);
@@ -265,7 +265,7 @@ fn a_backup_can_be_restored_where_there_is_no_database() {
     let (origin, backup) = folder_with_backup();
     let folder = folder_with("");
     let said = said(&folder, "restore", &backup);
-    assert_snapshot!(said.replace(origin.path().to_str().unwrap(), "ELSEWHERE"), @"Restored FOLDER/magic-auth.db from ELSEWHERE/backup.db: 1 customer, 72.00 KiB, checked. There was no database before.");
+    assert_snapshot!(said.replace(origin.path().to_str().unwrap(), "ELSEWHERE"), @"Restored FOLDER/magic-auth.db from ELSEWHERE/backup.db: 1 customer, 68.00 KiB, checked. There was no database before.");
     assert_eq!(customers(&in_folder(&folder, "magic-auth.db")), [JAN]);
 }
 
@@ -351,7 +351,7 @@ fn a_database_that_is_too_damaged_to_open_is_kept_with_its_wal() {
     let database = in_folder(&folder, "magic-auth.db");
     std::fs::write(&database, "no database at all, by no means".repeat(500)).unwrap();
     std::fs::write(in_folder(&folder, "magic-auth.db-wal"), "its wal").unwrap();
-    assert_snapshot!(said(&folder, "restore", &backup), @"Restored FOLDER/magic-auth.db from FOLDER/backup.db: 1 customer, 72.00 KiB, checked. What was there before is kept as FOLDER/magic-auth.db.before-restore-MOMENT and FOLDER/magic-auth.db.before-restore-MOMENT-wal.");
+    assert_snapshot!(said(&folder, "restore", &backup), @"Restored FOLDER/magic-auth.db from FOLDER/backup.db: 1 customer, 68.00 KiB, checked. What was there before is kept as FOLDER/magic-auth.db.before-restore-MOMENT and FOLDER/magic-auth.db.before-restore-MOMENT-wal.");
     assert_eq!(customers(&database), [JAN]);
     let mut kept = litter(&folder);
     kept.sort();

@@ -87,13 +87,11 @@ fn what_stays_is_the_cu_ref_no_the_referrals_and_how_attempts_ended() {
     assert_eq!(friend["referralId"], "customer00000001");
     assert_snapshot!(without_times(&app.operator(&["show", "customer00000001"])), @"
     customer
-    cuRefNo     customer00000001
-    created     0000-00-00T00:00:00.000Z
-    registered  no: a guest
-    authorized  no
-    erased      0000-00-00T00:00:00.000Z
-    referred    customer00000002
-    banned      no
+    cuRefNo   customer00000001
+    created   0000-00-00T00:00:00.000Z
+    erased    0000-00-00T00:00:00.000Z
+    referred  customer00000002
+    banned    no
 
     No bans.
 

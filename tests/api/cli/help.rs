@@ -25,8 +25,7 @@ fn the_help_of_the_program() {
       key          Make, list, rotate and revoke API keys
       customer     Import, export, list, show, ban, authorize, sign out and erase customers
       attempts     List sign-in attempts, the newest first; follow them, or sum them up
-      ip           Tell who is behind an address: country, place, network, and what somebody may hide
-                   behind
+      ip           Tell who is behind an IP address: country, place, network, flags
       backup       Copy the database into a file, also while the server runs; an earlier backup there is
                    replaced
       restore      Put a copy of a backup in the place of the database, which is kept beside it; stop
