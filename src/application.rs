@@ -184,9 +184,10 @@ fn apply_organisations(database: &mut Database, config: &Config, clock: &Clock) 
             }
         }
         if in_force.is_empty() {
+            let first =
+                if config.organisations.is_empty() { "add an [[organisation]] to the configuration and " } else { "" };
             warn!(
-                "no API key is in force, so that every request is a 401: add an [[organisation]] to the configuration \
-                 and make a key with magic-auth key create"
+                "no API key is in force, so that every request is a 401: {first}make a key with magic-auth key create"
             );
         }
         Ok(())

@@ -108,7 +108,6 @@ impl SignIn {
             Attempt { organisation: key.organisation, api_key: key.id, mailbox: None, email: None, ip: request.ip };
 
         let Some(email) = request.email.clone() else {
-            self.note_address(&attempt);
             let recorded = store.write(record_invalid_email(attempt.clone(), now)).await;
             return self.answer(recorded, attempt, now);
         };
@@ -117,7 +116,6 @@ impl SignIn {
         {
             return self.answer(scene.play(key, email, session_ends_at, now, store).await, attempt, now);
         }
-        self.note_address(&attempt);
         let canonical = email.canonical(self.canonicalization);
         let mailbox = canonical.mailbox(key.organisation);
         attempt.mailbox = Some(mailbox);
@@ -134,6 +132,9 @@ impl SignIn {
             return Ok(Answer::Refused { refusal, retry_after: Some(too_soon.retry_after) });
         }
 
+        if let Some(ip) = attempt.ip {
+            self.intelligence.note(ip);
+        }
         let ip = attempt.ip.map(ClientIp::get);
         if let Some(ip) = ip
             && deny_reason(&self.policy.deny, &self.intelligence.geoip, ip).is_some()
@@ -157,13 +158,6 @@ impl SignIn {
             self.throttle.refund(attempt.organisation, mailbox, attempt.ip);
         }
         self.answer(decided, attempt, now)
-    }
-
-    /// Who is behind the address is found out later, whatever the answer is.
-    fn note_address(&self, attempt: &Attempt) {
-        if let Some(ip) = attempt.ip {
-            self.intelligence.note(ip);
-        }
     }
 
     /// What the caller is told of what the store says.

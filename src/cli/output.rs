@@ -46,12 +46,12 @@ pub(super) fn print_line(text: &str) -> anyhow::Result<()> {
 /// Says something to people on standard error, in one line, beside a result that a program may read.
 pub(super) fn note(text: &str) {
     // What was done stays done, whoever hears of it.
-    let _ = writeln!(io::stderr(), "{}", text.replace('\n', " "));
+    let _ = writeln!(io::stderr(), "{}", printable(text));
 }
 
 /// Prints an error on standard error, in one line.
 pub(super) fn print_error(error: &anyhow::Error) {
-    let line = format!("{error:#}").replace('\n', " ");
+    let line = printable(&format!("{error:#}"));
     // There is nowhere else to say that this failed.
     let _ = writeln!(io::stderr(), "magic-auth: {line}");
 }
@@ -70,7 +70,7 @@ pub(super) fn table<const COLUMNS: usize>(
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(head);
-    table.add_rows(rows);
+    table.add_rows(rows.into_iter().map(|row| row.map(|cell| printable(&cell))));
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
@@ -78,6 +78,11 @@ pub(super) fn table<const COLUMNS: usize>(
         return nothing.to_owned();
     }
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+/// The text without what a terminal would take for orders: it may be anybody's.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
 }
 
 /// A cell for a value that may be missing.

@@ -20,6 +20,9 @@ pub(super) fn run(context: Context) -> anyhow::Result<()> {
 
 async fn serve(context: Context) -> anyhow::Result<()> {
     let key = example_key(&context.config);
+    if context.config.file.is_none() {
+        warn!("there is no config.toml here and none was named: the defaults have no organisation");
+    }
     let signals = StopSignals::listen()?;
     let application = Application::build(context.config, context.clock)?;
     info!(address:% = application.address(), version = env!("CARGO_PKG_VERSION"); "listening");

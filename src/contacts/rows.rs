@@ -4,7 +4,7 @@ use std::io::{self, BufRead, ErrorKind, Read as _, Write};
 
 use csv::{ByteRecord, ReaderBuilder, WriterBuilder};
 
-use super::lines::{END, Lines};
+use super::lines::{END, Lines, MAX_ROW};
 use super::object::{MAX_LINE, read_line, read_object};
 use super::record::{Field, Record};
 use super::writer::{unguarded, unwrapped};
@@ -210,12 +210,19 @@ fn read_header(line: &[u8]) -> Option<(u8, ByteRecord, Vec<Option<Field>>)> {
 /// The next row, with the number of the line that it begins at.
 fn read_record<R: BufRead>(reader: &mut csv::Reader<Lines<R>>) -> io::Result<Option<(u64, ByteRecord)>> {
     let mut raw = ByteRecord::new();
+    reader.get_mut().begin_row();
     if !reader.read_byte_record(&mut raw).map_err(unwrapped)? {
         return Ok(None);
     }
     let (lines, text) = (reader.get_ref(), raw.as_slice());
     // Of a row, line ends are kept in quoted cells only.
     let begin = |text: &[u8]| lines.number().saturating_sub(memchr::memchr_iter(b'\n', text).count() as u64);
+    if lines.is_cut() {
+        let line = begin(text.strip_suffix(END).unwrap_or(text));
+        let problem =
+            format!("the row of line {line} is longer than {MAX_ROW} bytes: a quote in it may never be closed");
+        return Err(io::Error::new(ErrorKind::InvalidData, problem));
+    }
     if lines.has_ended() && text == END.trim_ascii() {
         return Ok(None);
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 /// An address, or a network written as `10.0.0.0/8`; bits behind the prefix do not matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,9 +35,20 @@ impl FromStr for Network {
     fn from_str(text: &str) -> Result<Self, NetworkError> {
         text.parse::<IpNet>()
             .or_else(|_| text.parse::<IpAddr>().map(|address| address.to_canonical().into()))
-            .map(|network| Self(network.trunc()))
+            .map(|network| Self(canonical(network).trunc()))
             .map_err(|_| NetworkError)
     }
+}
+
+/// A network of IPv4-mapped IPv6 addresses is one of IPv4 addresses, as these addresses are.
+fn canonical(network: IpNet) -> IpNet {
+    let mapped = match network {
+        IpNet::V6(network) if network.prefix_len() >= 96 => {
+            network.addr().to_ipv4_mapped().zip(Some(network.prefix_len() - 96))
+        }
+        _ => None,
+    };
+    mapped.and_then(|(address, prefix)| Ipv4Net::new(address, prefix).ok()).map_or(network, IpNet::V4)
 }
 
 impl fmt::Display for Network {
@@ -61,6 +72,8 @@ mod tests {
         let address: Network = "::1".parse().unwrap();
         assert!(address.contains("::1".parse().unwrap()));
         assert_eq!("::ffff:10.1.2.3".parse::<Network>().unwrap().to_string(), "10.1.2.3/32");
+        assert_eq!("::ffff:10.1.2.3/104".parse::<Network>().unwrap().to_string(), "10.0.0.0/8");
+        assert_eq!("::ffff:0:0/95".parse::<Network>().unwrap().to_string(), "::fffe:0:0/95");
         for text in ["", "proxy.example", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/8 ", "10.0.0.1:80", "10.0.0/8"] {
             assert_eq!(text.parse::<Network>(), Err(NetworkError), "{text}");
         }

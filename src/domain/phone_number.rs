@@ -13,7 +13,7 @@ pub struct PhoneNumber(String);
 
 /// The text is no telephone number.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a telephone number such as +420 777123456 (without the country's code, say --default-country)")]
+#[error("not a valid telephone number such as +420 777123456 (one without its country's code needs --default-country)")]
 pub struct PhoneNumberError;
 
 /// The country whose numbers are written without a code: `CZ` (ISO 3166-1 alpha-2).
@@ -22,7 +22,7 @@ pub struct Country(Id);
 
 /// The text is no country.
 #[derive(Debug, thiserror::Error)]
-#[error("a country is two letters, such as CZ")]
+#[error("not the code of a country, such as CZ")]
 pub struct CountryError;
 
 impl PhoneNumber {

@@ -52,6 +52,12 @@ impl AddressKind {
     }
 }
 
+/// The IPv4 address for which an address stands: mapped, 6to4, NAT64 or Teredo.
+#[must_use]
+pub fn embedded_in(ip: IpAddr) -> Option<Ipv4Addr> {
+    Address::new(ip).embedded
+}
+
 /// An address, what it is for, and the IPv4 address within it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Address {

@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use log::{error, info};
 
-pub use address::AddressKind;
+pub use address::{AddressKind, embedded_in};
 pub use facts::{Fact, Flags, IpAnswer, IpFacts, IpTraits, SourceOfFacts};
 pub use reverse_dns::{ReverseDns, SystemServersError, Unanswered};
 pub use source::{Contents, Examined, GeoIpError, SourceFile};

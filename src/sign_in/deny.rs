@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::config::DenyConfig;
 use crate::domain::{CountryCode, Flag, Network};
-use crate::geoip::GeoIp;
+use crate::geoip::{GeoIp, embedded_in};
 
 /// What an address is denied for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,9 @@ pub enum DenyReason {
 /// The first rule that denies the address, if there is one.
 #[must_use]
 pub fn deny_reason(rules: &DenyConfig, geoip: &GeoIp, ip: IpAddr) -> Option<DenyReason> {
-    if let Some(network) = rules.cidrs.iter().find(|network| network.contains(ip)) {
+    let embedded = embedded_in(ip).map(IpAddr::V4);
+    let is_in = |network: &&Network| network.contains(ip) || embedded.is_some_and(|ip| network.contains(ip));
+    if let Some(network) = rules.cidrs.iter().find(is_in) {
         return Some(DenyReason::Network(*network));
     }
     if rules.countries.is_empty() && rules.asns.is_empty() && rules.flags.is_empty() {

@@ -174,6 +174,10 @@ fn the_rules_deny_by_country_network_and_flag() {
     assert_eq!(denied_by("flags = [\"anonymous\"]"), ["prague", "slovakia", "austria"]);
     assert_eq!(denied_by("cidrs = [\"192.175.48.0/25\", \"10.0.0.1\"]"), ["prague", "nowhere"]);
     assert_eq!(denied_by(""), [] as [&str; 0]);
+    let app = spawn_app_with("[sign_in.deny]\ncidrs = [\"192.0.2.0/24\", \"::ffff:198.51.100.0/120\"]\n");
+    for ip in ["192.0.2.5", "::ffff:192.0.2.5", "64:ff9b::192.0.2.5", "2002:c000:205::1", "198.51.100.7"] {
+        assert_eq!(sign_in_from(&app, JAN, ip), "E001", "{ip}");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `customer erase`
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -8,7 +9,7 @@ use clap::Args;
 use super::{Who, find, name};
 use crate::cli::Context;
 use crate::domain::{Canonicalization, EmailAddress};
-use crate::store::{CustomerRow, Residue};
+use crate::store::{CustomerRow, Residue, ServerLock};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Arguments {
@@ -34,6 +35,11 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()
     let traces = database.read(|tx| tx.find_traces(customer.id, mailboxes, now))?;
     let residue = Residue::of(organisation, &customer.account, canonicals.as_ref());
     database.write(|tx| tx.erase_customer(&traces, now))?;
+    // What a running server has still in its memory, it writes within that time.
+    if ServerLock::take(&context.config.database.path).is_err() {
+        std::thread::sleep(Duration::from_secs(3));
+        database.write(|tx| tx.erase_customer(&traces, now))?;
+    }
     let cu_ref_no = &customer.account.cu_ref_no;
     let unfinished = || {
         format!("{cu_ref_no} is erased, but may still be found in free parts of the file: erase {cu_ref_no} once more")

@@ -146,7 +146,7 @@ fn tell(context: &Context, arguments: &Arguments, report: ImportReport, wrong: u
         let verb = if done.dry_run { "Would import" } else { "Imported" };
         let pending = match pending_referrals {
             0 => String::new(),
-            count => format!(" Referrals that wait for a referrer who is not there: {count}."),
+            count => format!(" In all, {count} referrals wait for a referrer who is not there."),
         };
         format!("{verb} {}; there already: {duplicates}.{pending}", counted(imported, "customer"))
     })
@@ -245,7 +245,7 @@ const COPY: &str = "copy.db";
 fn copy_of(database: &Path) -> anyhow::Result<TempDir> {
     let failed = "cannot make a copy of the database for a dry run";
     let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let folder = tempfile::tempdir_in(folder).context(failed)?;
+    let folder = tempfile::Builder::new().prefix(".magic-auth-").tempdir_in(folder).context(failed)?;
     if database.exists() {
         // That it can be imported into is said of itself, not of the copy.
         drop(Database::open_existing(database)?);

@@ -48,7 +48,7 @@ pub(super) enum Command {
     Why(why::Arguments),
     /// List customers whose addresses would be one mailbox under another canonicalization
     Duplicates(duplicates::Arguments),
-    /// Give a customer another e-mail address, or a first one
+    /// Give a customer another e-mail address, or a first one; sessions live on
     SetEmail {
         #[command(flatten)]
         who: Who,
@@ -154,7 +154,7 @@ fn ban(
     ))
 }
 
-/// The address counts as authorized when those of new customers do.
+/// The address counts as authorized when those of new customers do; who was deauthorized stays so.
 fn set_email(
     context: &Context,
     tx: &Tx<'_>,
@@ -167,7 +167,8 @@ fn set_email(
     if let Some(owner) = owner.filter(|owner| owner.id != customer.id) {
         bail!("the address is that of {}", owner.account.cu_ref_no);
     }
-    let is_authorized = context.config.sign_in.new_customer_email == NewCustomerEmail::Authorized;
+    let was_deauthorized = customer.account.email.is_some() && customer.email_authorized_at.is_none();
+    let is_authorized = context.config.sign_in.new_customer_email == NewCustomerEmail::Authorized && !was_deauthorized;
     tx.set_email(customer.id, address, &canonical, is_authorized.then_some(now))?;
     Ok(format!(
         "The address of {} is {} now{}.",

@@ -85,6 +85,9 @@ pub struct AttemptRow {
     pub facts: Option<String>,
 }
 
+/// So many attempts may be written between the moment at which one happened and that at which it is written.
+const LATE: usize = 1_000;
+
 /// The attempts that match, as [`read_attempt`] reads them.
 macro_rules! select_attempts {
     () => {
@@ -108,10 +111,12 @@ impl Tx<'_> {
     /// # Errors
     /// When the database fails.
     pub fn list_attempts(&self, filter: &AttemptFilter) -> Result<Vec<AttemptRow>, StoreError> {
+        // Some rows are written a moment later than they happened, and stand before newer ones.
+        let wider = AttemptFilter { limit: filter.limit.saturating_add(LATE), ..filter.clone() };
         let sql = concat!(select_attempts!(), " ORDER BY a.id DESC LIMIT ?6");
-        let mut attempts = self.query_attempts(sql, params_from_iter(filter.values_and_limit()))?;
-        // Some rows are written a moment later than they happened.
+        let mut attempts = self.query_attempts(sql, params_from_iter(wider.values_and_limit()))?;
         attempts.sort_by_key(|attempt| std::cmp::Reverse(attempt.at));
+        attempts.truncate(filter.limit);
         Ok(attempts)
     }
 

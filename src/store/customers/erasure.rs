@@ -90,8 +90,13 @@ impl Tx<'_> {
         mailboxes: Option<[Mailbox; 2]>,
         first: i64,
     ) -> Result<Vec<i64>, StoreError> {
-        let mut statement =
-            self.prepare("SELECT id FROM login_attempts WHERE id >= ?1 AND (customer_id = ?2 OR mailbox IN (?3, ?4))")?;
+        // Attempts that were refused before the customer was looked up name the mailbox alone: that of the address, or of
+        // one that the customer had before. Whoever has it now has attempts of their own.
+        let mut statement = self.prepare(
+            "SELECT id FROM login_attempts
+            WHERE id >= ?1 AND (customer_id = ?2 OR customer_id IS NULL AND (mailbox IN (?3, ?4)
+                OR mailbox IN (SELECT mailbox FROM login_attempts WHERE customer_id = ?2 AND mailbox IS NOT NULL)))",
+        )?;
         let [one, other] = mailboxes.map(|pair| pair.map(|mailbox| Some(mailbox.0))).unwrap_or_default();
         let rows = statement.query_map(params![first, customer.0, one, other], |row| row.get(0))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)

@@ -278,3 +278,19 @@ fn while_somebody_reads_it_says_what_is_left_and_erasing_again_finishes() {
     erase(&folder, &reference);
     assert!(!is_left(&folder, who));
 }
+
+#[test]
+fn an_address_that_the_customer_had_before_is_erased_too_and_not_that_of_who_has_it_now() {
+    let app = spawn_app();
+    for _ in 0..12 {
+        app.shop().sign_in("old@barasek.com");
+    }
+    eventually(|| app.count("SELECT count(*) FROM login_attempts WHERE outcome = 'E006'") > 0);
+    app.operator(&["set-email", "old@barasek.com", "new@barasek.com"]);
+    app.advance(std::time::Duration::from_hours(1));
+    assert_eq!(app.shop().sign_in("old@barasek.com").code(), "");
+    app.operator(&["erase", "new@barasek.com", "--yes"]);
+    let attempts = app.cli_ok(&["attempts"]);
+    assert_eq!(attempts.matches("old@barasek.com").count(), 1, "{attempts}");
+    assert!(app.operator(&["show", "old@barasek.com"]).contains("old@barasek.com"));
+}

@@ -245,3 +245,17 @@ fn the_result_can_be_json() {
     exit code 1
     "#);
 }
+
+#[test]
+fn a_row_that_never_ends_is_an_error_and_costs_no_memory() {
+    let folder = shop();
+    let rest = "b@x.cz,B\n".repeat(600_000);
+    assert_eq!(
+        imported(&folder, format!("email,firstName\na@x.cz,A\nc@x.cz,\"C\n{rest}")),
+        "magic-auth: stopped at line 2 (1 customer so far, kept): run it again to import the rest: the row of line 3 is \
+         longer than 4194304 bytes: a quote in it may never be closed\nexit code 1"
+    );
+    let long = "x".repeat(4_200_000);
+    let said = imported(&folder, format!("email,firstName\nd@x.cz,{long}\ne@x.cz,E\n"));
+    assert!(said.contains("the row of line 2 is longer than"), "{said}");
+}
