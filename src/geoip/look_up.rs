@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::database::Scope;
 use super::facts::{Fact, IpFacts, SourceOfFacts};
 use super::hosting::HostingAsns;
 use super::record::Record;
@@ -35,11 +36,11 @@ pub(super) struct Found<'s> {
 
 impl<'s> Found<'s> {
     /// Asks all sources about a public address.
-    pub(super) fn look_up(address: IpAddr, sources: &'s [Arc<Source>], hosting: &HostingAsns) -> Self {
+    pub(super) fn look_up(address: IpAddr, scope: Scope, sources: &'s [Arc<Source>], hosting: &HostingAsns) -> Self {
         let mut found = Self { record: Record::default(), origins: [None; Fact::ALL.len()] };
         for (number, source) in sources.iter().enumerate() {
             match &source.content {
-                Content::Database(database) => found.add(&database.find(address), number),
+                Content::Database(database) => found.add(&database.find(address, scope), number),
                 Content::List(flag, networks) => found.say(*flag, networks.contains(address), number),
             }
         }
@@ -106,7 +107,7 @@ impl<'s> Found<'s> {
             .map(|(number, facts)| {
                 let (name, date) = sources
                     .get(number)
-                    .map_or_else(|| hosting.source(), |source| (source.name.clone(), Some(source.made_at.day())));
+                    .map_or_else(|| hosting.source(), |source| (source.name.clone(), Some(source.date.clone())));
                 SourceOfFacts { name, date, facts }
             })
             .collect();

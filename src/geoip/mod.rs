@@ -32,6 +32,7 @@ pub use source::{Contents, Examined, GeoIpError, SourceFile};
 
 use crate::config::GeoIpConfig;
 use address::Address;
+use database::Scope;
 use hosting::HostingAsns;
 use look_up::Found;
 use record::Record;
@@ -75,7 +76,7 @@ impl GeoIp {
         let mut facts = IpFacts::unknown(ip, address.kind, address.embedded);
         if let Some(address) = address.asked_for() {
             let sources = self.sources.read().unwrap_or_else(PoisonError::into_inner);
-            Found::look_up(address, &sources, &self.hosting).tell(&mut facts, &sources, &self.hosting);
+            Found::look_up(address, Scope::All, &sources, &self.hosting).tell(&mut facts, &sources, &self.hosting);
         }
         facts
     }
@@ -85,7 +86,8 @@ impl GeoIp {
     pub fn traits(&self, ip: IpAddr) -> IpTraits {
         let address = Address::new(ip);
         let sources = self.sources.read().unwrap_or_else(PoisonError::into_inner);
-        let found = address.asked_for().map(|address| Found::look_up(address, &sources, &self.hosting).record);
+        let found =
+            address.asked_for().map(|address| Found::look_up(address, Scope::Traits, &sources, &self.hosting).record);
         let Record { country, asn, flags, .. } = found.unwrap_or_default();
         IpTraits { kind: address.kind, country, asn, flags }
     }
@@ -110,7 +112,7 @@ impl GeoIp {
             Ok(source) => Arc::new(source),
             Err(error) => return error!("{error}; what was read of it before stays in use"),
         };
-        info!("read {} again: {}, made on {}", file.path.display(), source.name, source.made_at.day());
+        info!("read {} again: {}, made on {}", file.path.display(), source.name, source.date);
         let mut sources = self.sources.write().unwrap_or_else(PoisonError::into_inner);
         let replaced = sources.get_mut(number).map(|place| std::mem::replace(place, source));
         drop(sources);

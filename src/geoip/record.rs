@@ -51,6 +51,17 @@ impl Record<'_> {
     }
 }
 
+/// As much of a record as rules ask for: no place, and no names.
+pub(super) struct Traits<'d>(pub(super) Record<'d>);
+
+impl<'de> Deserialize<'de> for Traits<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut record = Record::default();
+        deserializer.deserialize_any(Walk { record: &mut record, place: Place::TraitsRoot })?;
+        Ok(Self(record))
+    }
+}
+
 impl<'de> Deserialize<'de> for Record<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut record = Self::default();
@@ -69,6 +80,8 @@ impl<'de> Deserialize<'de> for Record<'de> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Root,
+    /// The same for [`Traits`].
+    TraitsRoot,
     /// The code, or a map with it.
     Country,
     CountryCode,
@@ -94,8 +107,8 @@ impl Place {
     /// Where the value of this name stands; `None`: it means nothing.
     fn within(self, name: &[u8]) -> Option<Self> {
         let place = match (self, name) {
-            (Self::Root, b"country") => Self::Country,
-            (Self::Root, b"country_code") | (Self::Country, b"iso_code") => Self::CountryCode,
+            (Self::Root | Self::TraitsRoot, b"country") => Self::Country,
+            (Self::Root | Self::TraitsRoot, b"country_code") | (Self::Country, b"iso_code") => Self::CountryCode,
             (Self::Root, b"subdivisions") => Self::Regions,
             (Self::Region, b"names") => Self::RegionNames,
             (Self::Root, b"state1") | (Self::RegionNames, b"en") => Self::RegionName,
@@ -106,13 +119,13 @@ impl Place {
             (Self::Root | Self::Location, b"latitude") => Self::Latitude,
             (Self::Root | Self::Location, b"longitude") => Self::Longitude,
             (Self::Root, b"timezone") | (Self::Location, b"time_zone") => Self::TimeZone,
-            (Self::Root, b"autonomous_system_number" | b"asn") => Self::Asn,
+            (Self::Root | Self::TraitsRoot, b"autonomous_system_number" | b"asn") => Self::Asn,
             (Self::Root, b"autonomous_system_organization" | b"as_name") => Self::AsnOrganisation,
-            (Self::Root, b"is_hosting_provider") => Self::Flag(Flag::Hosting),
-            (Self::Root, b"is_public_proxy" | b"is_residential_proxy") => Self::Flag(Flag::Proxy),
-            (Self::Root, b"is_anonymous_vpn") => Self::Flag(Flag::Vpn),
-            (Self::Root, b"is_tor_exit_node") => Self::Flag(Flag::Tor),
-            (Self::Root, b"is_anonymous") => Self::Flag(Flag::Anonymous),
+            (Self::Root | Self::TraitsRoot, b"is_hosting_provider") => Self::Flag(Flag::Hosting),
+            (Self::Root | Self::TraitsRoot, b"is_public_proxy" | b"is_residential_proxy") => Self::Flag(Flag::Proxy),
+            (Self::Root | Self::TraitsRoot, b"is_anonymous_vpn") => Self::Flag(Flag::Vpn),
+            (Self::Root | Self::TraitsRoot, b"is_tor_exit_node") => Self::Flag(Flag::Tor),
+            (Self::Root | Self::TraitsRoot, b"is_anonymous") => Self::Flag(Flag::Anonymous),
             _ => return None,
         };
         Some(place)

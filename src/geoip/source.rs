@@ -49,8 +49,9 @@ enum Cause {
 pub(super) struct Source {
     /// What people know it by.
     pub(super) name: String,
-    /// When it was made.
+    /// When it was made, and the day of it, as each look-up tells it.
     pub(super) made_at: Timestamp,
+    pub(super) date: String,
     pub(super) content: Content,
 }
 
@@ -129,11 +130,11 @@ impl SourceFile {
         let Some(flag) = self.list else {
             let database = Database::new(content).map_err(|_| self.error(Cause::NoDatabase))?;
             let (name, made_at) = (database.name().to_owned(), database.built_at());
-            return Ok(Source { name, made_at, content: Content::Database(database) });
+            return Ok(Source::new(name, made_at, Content::Database(database)));
         };
         let networks = Networks::parse(&content).map_err(|line| self.error(Cause::BadLine(line)))?;
         let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Source { name, made_at: changed_at, content: Content::List(flag, networks) })
+        Ok(Source::new(name, changed_at, Content::List(flag, networks)))
     }
 
     /// What the file is now; `None` when it cannot be looked at.
@@ -162,6 +163,12 @@ impl SourceFile {
             _ => self.path.display().to_string(),
         };
         GeoIpError { key, place, cause }
+    }
+}
+
+impl Source {
+    fn new(name: String, made_at: Timestamp, content: Content) -> Self {
+        Self { name, made_at, date: made_at.day(), content }
     }
 }
 

@@ -337,7 +337,7 @@ fn use_up(content: Vec<u8>) {
         for ip in
             [PRAGUE, CLOUD, NOWHERE, "192.175.48.200", "2620:4f:8000::1", "2001:4:112::1", "::", "255.255.255.255"]
         {
-            let _ = database.find(ip.parse::<IpAddr>().unwrap());
+            let _ = [Scope::All, Scope::Traits].map(|scope| database.find(ip.parse::<IpAddr>().unwrap(), scope));
         }
     };
     // The library follows a pointer to itself 512 times, for which an optimised build needs 100 KiB and this one 2 MiB.

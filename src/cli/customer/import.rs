@@ -146,7 +146,7 @@ fn tell(context: &Context, arguments: &Arguments, report: ImportReport, wrong: u
         let verb = if done.dry_run { "Would import" } else { "Imported" };
         let pending = match pending_referrals {
             0 => String::new(),
-            count => format!(" In all, {count} referrals wait for a referrer who is not there."),
+            count => format!(" Referrals that wait for a referrer who is not there, in all: {count}."),
         };
         format!("{verb} {}; there already: {duplicates}.{pending}", counted(imported, "customer"))
     })

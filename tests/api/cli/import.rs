@@ -219,8 +219,8 @@ fn numbers_without_a_code_are_those_of_the_default_country() {
     assert_eq!(rows(&folder, "SELECT phone FROM customers"), ["+420 777123456", "+1 4155552671", "+420 777123457"]);
     assert_snapshot!(imported(&folder, csv), @"
     Imported 0 customers; there already: 1.
-    line 2: phone: not a telephone number such as +420 777123456 (without the country's code, say --default-country)
-    line 4: phone: not a telephone number such as +420 777123456 (without the country's code, say --default-country)
+    line 2: phone: not a valid telephone number such as +420 777123456 (one without its country's code needs --default-country)
+    line 4: phone: not a valid telephone number such as +420 777123456 (one without its country's code needs --default-country)
     magic-auth: 2 rows are wrong and were not imported
     exit code 1
     ");

@@ -86,7 +86,7 @@ fn a_dry_run_says_what_would_be_done_and_changes_nothing() {
     let real = imported(&folder, csv);
     assert_eq!(dry.replace("Would import", "Imported"), real);
     assert_snapshot!(dry, @r#"
-    Would import 2 customers; there already: 2. Referrals that wait for a referrer who is not there: 1.
+    Would import 2 customers; there already: 2. In all, 1 referrals wait for a referrer who is not there.
     columns that are left out: "extra"
     line 4: email: an e-mail address is a local part, one @ and a domain
     line 5: cuRefNo: is another customer's, or was
@@ -200,7 +200,7 @@ fn ctrl_c_says_how_far_it_came_and_running_it_again_imports_the_rest() {
     assert_eq!(
         said(&folder, &output),
         format!(
-            "Imported {count} customers; there already: 0. Referrals that wait for a referrer who is not there: 1.\n\
+            "Imported {count} customers; there already: 0. Referrals that wait for a referrer who is not there, in all: 1.\n\
             magic-auth: interrupted: stopped at line {line} ({count} customers so far, kept): run it again to import the rest\n\
             exit code 1"
         )

@@ -28,7 +28,7 @@ fn each_wrong_value_is_told_with_its_line_and_field_and_the_others_are_imported(
     assert_snapshot!(imported(&folder, csv), @"
     Imported 2 customers; there already: 0.
     line 3: email: the part after the @ is not a domain name
-    line 4: phone: not a telephone number such as +420 777123456 (without the country's code, say --default-country)
+    line 4: phone: not a valid telephone number such as +420 777123456 (one without its country's code needs --default-country)
     line 5: firstName: longer than 100 characters; lastName: a name has at least one character; companyName: not a line of 1 to 200 characters
     line 6: cuRefNo: a customer reference number is 16 letters and digits; referralId: a customer reference number is 16 letters and digits
     line 7: emailAuthorized: neither true nor false; registered: neither true nor false; banned: neither true nor false; banReason: not a line of 1 to 500 characters; banExpiresAt: not a moment such as 2026-11-24T15:04:05Z or 2026-11-24T16:04:05+01:00; createdAt: not a moment such as 2026-11-24T15:04:05Z or 2026-11-24T16:04:05+01:00
@@ -162,7 +162,7 @@ fn a_huge_cell_is_wrong_in_its_row_alone() {
     Imported 1 customer; there already: 0.
     columns that are left out: "note"
     line 2: email: an e-mail address has at most 254 characters
-    line 3: phone: not a telephone number such as +420 777123456 (without the country's code, say --default-country)
+    line 3: phone: not a valid telephone number such as +420 777123456 (one without its country's code needs --default-country)
     line 4: firstName: longer than 100 characters
     magic-auth: 3 rows are wrong and were not imported
     exit code 1
