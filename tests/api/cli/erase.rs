@@ -113,7 +113,7 @@ fn who_was_erased_can_come_again_as_somebody_new() {
     assert_ne!(second, first);
     let csv = format!("email,cuRefNo,referralId\nnew@x.cz,{first},\nbrought@x.cz,,{first}\n");
     assert_snapshot!(said(&app.folder, &import(&app.folder, csv, &[])), @"
-    Imported 1 customer; there already: 0. In all, 1 referrals wait for a referrer who is not there.
+    Imported 1 customer; there already: 0. Referrals that wait for a referrer who is not there, in all: 1.
     line 2: cuRefNo: is another customer's, or was
     magic-auth: one row is wrong and was not imported
     exit code 1

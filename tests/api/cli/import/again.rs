@@ -86,7 +86,7 @@ fn a_dry_run_says_what_would_be_done_and_changes_nothing() {
     let real = imported(&folder, csv);
     assert_eq!(dry.replace("Would import", "Imported"), real);
     assert_snapshot!(dry, @r#"
-    Would import 2 customers; there already: 2. In all, 1 referrals wait for a referrer who is not there.
+    Would import 2 customers; there already: 2. Referrals that wait for a referrer who is not there, in all: 1.
     columns that are left out: "extra"
     line 4: email: an e-mail address is a local part, one @ and a domain
     line 5: cuRefNo: is another customer's, or was
