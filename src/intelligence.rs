@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::clock::Clock;
 use crate::config::GeoIpConfig;
-use crate::domain::{ClientIp, Flag};
+use crate::domain::{ClientIp, CountryCode, Flag};
 use crate::geoip::{GeoIp, GeoIpError, IpFacts, ReverseDns, SystemServersError};
 use crate::store::{IpIntelligence, IpOrigin, Store};
 
@@ -105,6 +105,12 @@ impl Intelligence {
             self.forget(ip);
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// In which country an address is. Takes about a microsecond.
+    #[must_use]
+    pub fn country(&self, ip: Option<ClientIp>) -> Option<CountryCode> {
+        self.geoip.traits(ip?.get()).country
     }
 
     /// The whole picture of an address, its name in the DNS too, for which it waits two seconds at most.

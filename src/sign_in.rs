@@ -134,20 +134,17 @@ impl SignIn {
 
         if let Some(ip) = attempt.ip {
             self.intelligence.note(ip);
-        }
-        let ip = attempt.ip.map(ClientIp::get);
-        if let Some(ip) = ip
-            && deny_reason(&self.policy.deny, &self.intelligence.geoip, ip).is_some()
-        {
-            self.unwritten.note(attempt, Outcome::Denied, now);
-            return Ok(Refusal::LoginFailed.into());
+            if deny_reason(&self.policy.deny, &self.intelligence.geoip, ip.get()).is_some() {
+                self.unwritten.note(attempt, Outcome::Denied, now);
+                return Ok(Refusal::LoginFailed.into());
+            }
         }
 
         let candidate = Candidate {
             policy: self.policy.clone(),
             attempt: attempt.clone(),
             request,
-            country: ip.and_then(|ip| self.intelligence.geoip.traits(ip).country),
+            country: self.intelligence.country(attempt.ip),
             email,
             canonical,
             session_ends_at,
