@@ -2,13 +2,30 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
+use utoipa::IntoParams;
+use utoipa::openapi::schema::Schema;
 
 use super::Services;
 use super::api_key::{Caller, query_value};
 use super::fields::problem;
 use super::reply::{ApiError, json};
+use super::schema::ip_addresses;
 use crate::domain::ClientIp;
 use crate::geoip::IpAnswer;
+
+/// What is asked.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it describes the query, which is read value by value")]
+struct Asked {
+    /// An IPv4 or IPv6 address
+    #[param(schema_with = ip_address, required = true, example = "8.8.8.8")]
+    ip: String,
+}
+
+fn ip_address() -> Schema {
+    ip_addresses().into()
+}
 
 /// Ask who is behind an address
 ///
@@ -18,7 +35,7 @@ use crate::geoip::IpAnswer;
     get,
     path = "",
     tag = "service",
-    params(("ip" = String, Query, description = "An IPv4 or IPv6 address", example = "8.8.8.8")),
+    params(Asked),
     responses((status = 200, body = IpAnswer, description = "What is known of the address"))
 )]
 pub(super) async fn handle(

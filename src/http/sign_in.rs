@@ -6,7 +6,7 @@ use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 use log::error;
 use serde::Serialize;
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{AnyOfBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::Services;
@@ -14,7 +14,7 @@ use super::access_log::{LoggedEmail, RequestId};
 use super::api_key::{Body, Caller};
 use super::fields::Fields;
 use super::reply::{ApiError, json, retry_after_seconds};
-use super::schema::{Always, as_form, refusal_codes, refusal_messages};
+use super::schema::{Always, as_form, ip_addresses, refusal_codes, refusal_messages};
 use crate::domain::{ClientIp, EmailAddress, PersonName, PersonNameError, Refusal};
 use crate::sign_in::{Answer, Overloaded, Request};
 
@@ -131,12 +131,9 @@ struct SignInRequest {
 }
 
 fn ip_address() -> Schema {
-    let format = |format| ObjectBuilder::new().schema_type(Type::String).format(Some(format));
     let text = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["", "localhost"]));
-    AnyOfBuilder::new()
+    ip_addresses()
         .description(Some("The customer's IP address"))
-        .item(format(SchemaFormat::KnownFormat(KnownFormat::Ipv4)))
-        .item(format(SchemaFormat::KnownFormat(KnownFormat::Ipv6)))
         .item(text)
         .item(ObjectBuilder::new().schema_type(Type::Null))
         .into()

@@ -1,0 +1,107 @@
+//! Who runs against whom, under which load.
+
+use crate::Options;
+use crate::contestants::Contestant;
+use crate::data::Stock;
+
+/// Servers that are compared with each other. Everything is told in relation to the first.
+#[derive(Debug)]
+pub struct Race {
+    pub title: String,
+    pub connections: u32,
+    pub load: Load,
+    pub runners: Vec<Runner>,
+}
+
+/// A server in a race.
+#[derive(Clone, Debug)]
+pub struct Runner {
+    pub name: String,
+    pub contestant: Contestant,
+    /// What is in its database when it starts.
+    pub data: Stock,
+}
+
+/// What the clients do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Load {
+    /// They sign in: half of them are new, half are among 10,000 known ones.
+    SignIn,
+    /// They try one address again and again, which the throttle refuses (E006).
+    Flood,
+    /// They ask whose session it is.
+    AccountInfo,
+    /// Nothing: what counts is the start.
+    Nothing,
+}
+
+impl Load {
+    /// What `load.lua` calls it; `None`: there is none.
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Self::SignIn => Some("sign-in"),
+            Self::Flood => Some("flood"),
+            Self::AccountInfo => Some("account-info"),
+            Self::Nothing => None,
+        }
+    }
+}
+
+/// The connections where their number is not what is asked.
+const MANY: u32 = 64;
+
+pub fn plan(options: &Options) -> Vec<Race> {
+    let contestants = options.contestants();
+    let known = |contestants: &[Contestant]| contestants.iter().map(|one| runner(*one, Stock::Known)).collect();
+    let both = [Contestant::Ceiling, Contestant::Ours];
+    let mut races: Vec<Race> = options
+        .connections
+        .iter()
+        .map(|&connections| Race {
+            title: format!("Sign-ins, {connections} connection{}", if connections == 1 { "" } else { "s" }),
+            connections,
+            load: Load::SignIn,
+            runners: known(&contestants),
+        })
+        .collect();
+    races.push(Race {
+        title: format!("Whose session is it, of {} sessions", options.sessions),
+        connections: MANY,
+        load: Load::AccountInfo,
+        runners: both.map(|one| runner(one, Stock::Sessions(options.sessions))).to_vec(),
+    });
+    races.push(Race {
+        title: "One address again and again (E006)".to_owned(),
+        connections: MANY,
+        load: Load::Flood,
+        runners: known(&both),
+    });
+    if options.million {
+        races.extend(million());
+    }
+    races
+}
+
+fn million() -> [Race; 2] {
+    let race = |title: &str, load, stock, full: &str| Race {
+        title: title.to_owned(),
+        connections: MANY,
+        load,
+        runners: [("nearly empty", Stock::Known), (full, stock)]
+            .map(|(name, data)| Runner { name: name.to_owned(), ..runner(Contestant::Ours, data) })
+            .to_vec(),
+    };
+    [
+        race("Sign-ins with a million customers", Load::SignIn, Stock::Customers(1_000_000), "a million customers"),
+        race(
+            "Start with a million customers, and as many attempts in the throttle's window",
+            Load::Nothing,
+            Stock::Attempts(1_000_000),
+            "a million of both",
+        ),
+    ]
+}
+
+fn runner(contestant: Contestant, data: Stock) -> Runner {
+    Runner { name: contestant.name().to_owned(), contestant, data }
+}
