@@ -3,7 +3,8 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use utoipa::IntoParams;
-use utoipa::openapi::schema::Schema;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::openapi::{Required, Schema};
 
 use super::Services;
 use super::api_key::{Caller, query_value};
@@ -14,17 +15,19 @@ use crate::domain::ClientIp;
 use crate::geoip::IpAnswer;
 
 /// What is asked.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "it describes the query, which is read value by value")]
-struct Asked {
-    /// An IPv4 or IPv6 address
-    #[param(schema_with = ip_address, required = true, example = "8.8.8.8")]
-    ip: String,
-}
+struct Asked;
 
-fn ip_address() -> Schema {
-    ip_addresses().into()
+impl IntoParams for Asked {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let ip = Parameter::builder()
+            .name("ip")
+            .parameter_in(ParameterIn::Query)
+            .required(Required::True)
+            .description(Some("An IPv4 or IPv6 address"))
+            .example(Some("8.8.8.8".into()))
+            .schema(Some(Schema::from(ip_addresses())));
+        vec![ip.build()]
+    }
 }
 
 /// Ask who is behind an address
