@@ -12,7 +12,7 @@ use crate::cli::output::counted;
 use crate::cli::{Context, find_organisation};
 use crate::contacts::{ContactWriter, Form};
 use crate::domain::OrganisationId;
-use crate::store::{CustomerFilter, CustomerOrder, Database, refuse_files_of};
+use crate::store::{CustomerFilter, CustomerOrder, Database, folder_of, refuse_files_of};
 
 /// Customers that are read at once: what the server's readers and writer do is not kept waiting.
 const PAGE: usize = 1_000;
@@ -55,9 +55,9 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()
         bail!("{} is not a file: name one, or - for standard output", file.display());
     }
     let failed = || format!("cannot write {}", file.display());
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Under another name until it is whole: who reads FILE never sees half of it.
-    let temporary = Builder::new().prefix(".magic-auth-").suffix(".part").tempfile_in(folder).with_context(failed)?;
+    let temporary =
+        Builder::new().prefix(".magic-auth-").suffix(".part").tempfile_in(folder_of(file)).with_context(failed)?;
     let exported = write(context, &mut database, organisation, form, temporary.as_file()).with_context(failed)?;
     temporary.as_file().sync_all().with_context(failed)?;
     temporary.persist(file).map_err(|error| error.error).with_context(failed)?;

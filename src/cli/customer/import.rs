@@ -17,7 +17,7 @@ use crate::cli::output::{counted, note};
 use crate::config::NewCustomerEmail;
 use crate::contacts::{Defaults, ImportReport, Importer, Rejects, Row, Rows};
 use crate::domain::{Country, OrganisationId};
-use crate::store::{Database, back_up};
+use crate::store::{Database, back_up, folder_of};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Arguments {
@@ -244,8 +244,7 @@ const COPY: &str = "copy.db";
 /// A folder beside the database with a copy of it, or with nothing when there is no database yet.
 fn copy_of(database: &Path) -> anyhow::Result<TempDir> {
     let failed = "cannot make a copy of the database for a dry run";
-    let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let folder = tempfile::Builder::new().prefix(".magic-auth-").tempdir_in(folder).context(failed)?;
+    let folder = tempfile::Builder::new().prefix(".magic-auth-").tempdir_in(folder_of(database)).context(failed)?;
     if database.exists() {
         // That it can be imported into is said of itself, not of the copy.
         drop(Database::open_existing(database)?);
