@@ -5,10 +5,10 @@
 //! that a flood from one network costs one row a second and a database that cannot be written loses no
 //! count.
 
-use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use foldhash::HashMap;
 use log::warn;
 use tokio::sync::Notify;
 

@@ -19,7 +19,6 @@
 //! | [`geoip`] | who is behind an address: databases and lists in memory, and reverse DNS |
 //! | [`intelligence`] | who is behind the addresses of sign-ins, found out after the answer and stored |
 //! | [`attempt_log`] | attempts whose record does not wait for the disk |
-//! | [`housekeeping`] | the broom for old attempts and dead sessions; the watch on the WAL |
 //! | [`housekeeping`] | the broom for old attempts and dead sessions; the watches on the WAL and on the files of `geoip` |
 //! | [`http`] | routes, request bodies and answers; one file for each endpoint |
 //! | [`application`] | the server as a whole: built, then run until told to stop |

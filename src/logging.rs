@@ -3,16 +3,16 @@
 //! What is logged may have come from outside, so nothing in a line can end it, begin another or
 //! move the terminal's cursor.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Display, Write as _};
 use std::io::{self, Write as _};
 use std::mem::take;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use env_logger::{Env, Target};
+use humantime::Rfc3339Timestamp;
 use log::kv::{self, Key, Value, VisitSource, VisitValue};
 use log::{Level, Record};
-use serde_json::{Map, Value as Json};
 
 use crate::config::LogFormat;
 
@@ -39,8 +39,8 @@ pub fn start(format: LogFormat) -> io::Result<Log> {
     let mut builder =
         env_logger::Builder::from_env(Env::default().default_filter_or("info,actix_server=warn,actix_http=off"));
     match format {
-        LogFormat::Text => builder.format(|out, record| writeln!(out, "{}", text_line(record, &now()))),
-        LogFormat::Json => builder.format(|out, record| writeln!(out, "{}", json_line(record, &now()))),
+        LogFormat::Text => builder.format(|out, record| writeln!(out, "{}", text_line(record, now()))),
+        LogFormat::Json => builder.format(|out, record| writeln!(out, "{}", json_line(record, now()))),
     };
     builder.target(Target::Pipe(Box::new(log.clone()))).init();
     Ok(log)
@@ -122,32 +122,48 @@ impl io::Write for Log {
 
 /// A log has the real time, also in tests that move the service's clock.
 #[expect(clippy::disallowed_methods, reason = "a log has the real time")]
-fn now() -> String {
-    humantime::format_rfc3339_millis(SystemTime::now()).to_string()
+fn now() -> Rfc3339Timestamp {
+    humantime::format_rfc3339_millis(SystemTime::now())
 }
 
-fn text_line(record: &Record<'_>, at: &str) -> String {
-    let mut line = format!("{at} {:5} ", record.level());
-    push_printable(&mut line, &record.args().to_string());
-    for (name, value) in fields(record) {
+/// Every request makes a line: one allocation, instead of one for each field and value.
+const USUAL_LENGTH: usize = 512;
+
+fn text_line(record: &Record<'_>, at: impl Display) -> String {
+    let mut line = String::with_capacity(USUAL_LENGTH);
+    let _ = write!(line, "{at} {:5} ", record.level());
+    let _ = write!(Printable(&mut line), "{}", record.args());
+    visit_fields(record, |name, value| {
         let _ = write!(line, " {name}=");
-        match value {
-            Json::String(text) => push_printable(&mut line, &text),
-            other => push_printable(&mut line, &other.to_string()),
-        }
-    }
+        let _ = match value {
+            Field::Text(text) => Printable(&mut line).write_str(text),
+            Field::Plain(value) => write!(line, "{value}"),
+        };
+    });
     line
 }
 
-fn json_line(record: &Record<'_>, at: &str) -> String {
-    let mut line = Map::new();
-    line.insert("at".to_owned(), at.into());
-    line.insert("level".to_owned(), level(record.level()).into());
-    line.insert("message".to_owned(), record.args().to_string().into());
-    line.extend(fields(record));
-    let mut printable = String::new();
-    push_printable(&mut printable, &Json::Object(line).to_string());
-    printable
+fn json_line(record: &Record<'_>, at: impl Display) -> String {
+    let mut json = String::with_capacity(USUAL_LENGTH);
+    let _ = write!(json, r#"{{"at":"{at}","level":"{}","message":"#, level(record.level()));
+    push_json(&mut json, &record.args().to_string());
+    visit_fields(record, |name, value| {
+        let _ = write!(json, r#","{name}":"#);
+        match value {
+            Field::Text(text) => push_json(&mut json, text),
+            Field::Plain(value) => _ = write!(json, "{value}"),
+        }
+    });
+    json.push('}');
+    // Control characters are escaped by now, and what else is hidden stands in texts, where this is as good as any.
+    let mut line = String::with_capacity(json.len());
+    let _ = Printable(&mut line).write_str(&json);
+    line
+}
+
+fn push_json(json: &mut String, text: &str) {
+    // A text is always JSON.
+    json.push_str(&serde_json::to_string(text).unwrap_or_default());
 }
 
 fn level(level: Level) -> &'static str {
@@ -160,74 +176,89 @@ fn level(level: Level) -> &'static str {
     }
 }
 
-/// Appends `text` with everything that is not plainly visible written as `<U+202E>`. (In JSON, control
-/// characters are escaped already, and what is left stands in texts, where this is as good as any.)
-fn push_printable(line: &mut String, text: &str) {
-    for character in text.chars() {
+/// Appends what is written with everything that is not plainly visible as `<U+202E>`.
+struct Printable<'l>(&'l mut String);
+
+impl fmt::Write for Printable<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return self.0.write_str(text);
+        }
+        text.chars().try_for_each(|character| self.write_char(character))
+    }
+
+    fn write_char(&mut self, character: char) -> fmt::Result {
         let is_hidden = character.is_control()
             || matches!(
                 character,
                 '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
             );
-        if is_hidden {
-            let _ = write!(line, "<U+{:04X}>", u32::from(character));
-        } else {
-            line.push(character);
-        }
+        if is_hidden { write!(self.0, "<U+{:04X}>", u32::from(character)) } else { self.0.write_char(character) }
     }
 }
 
-/// The fields of a record that have a value.
-fn fields(record: &Record<'_>) -> Vec<(String, Json)> {
-    let mut fields = Fields(Vec::new());
+/// The value of a field.
+enum Field<'v> {
+    /// A text, with whatever stands in it.
+    Text(&'v str),
+    /// A number or a truth value, which looks the same everywhere.
+    Plain(&'v dyn Display),
+}
+
+/// Shows the fields of a record that have a value.
+fn visit_fields(record: &Record<'_>, show: impl FnMut(&str, Field<'_>)) {
     // Only a visitor can make a visit fail, and this one does not.
-    let _ = record.key_values().visit(&mut fields);
-    fields.0
+    let _ = record.key_values().visit(&mut Fields(show));
 }
 
-struct Fields(Vec<(String, Json)>);
+struct Fields<F>(F);
 
-impl<'kvs> VisitSource<'kvs> for Fields {
+impl<'kvs, F: FnMut(&str, Field<'_>)> VisitSource<'kvs> for Fields<F> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
-        let mut json = ToJson(Json::Null);
-        value.visit(&mut json)?;
-        if !json.0.is_null() {
-            self.0.push((key.to_string(), json.0));
-        }
+        value.visit(&mut Named { name: key.as_str(), show: &mut self.0 })
+    }
+}
+
+/// A field, of which the value is still to come.
+struct Named<'f, F> {
+    name: &'f str,
+    show: &'f mut F,
+}
+
+impl<F: FnMut(&str, Field<'_>)> Named<'_, F> {
+    fn show(&mut self, value: Field<'_>) -> Result<(), kv::Error> {
+        (self.show)(self.name, value);
         Ok(())
     }
 }
 
-struct ToJson(Json);
-
-impl VisitValue<'_> for ToJson {
+impl<F: FnMut(&str, Field<'_>)> VisitValue<'_> for Named<'_, F> {
     fn visit_any(&mut self, value: Value<'_>) -> Result<(), kv::Error> {
-        self.0 = value.to_string().into();
-        Ok(())
+        self.show(Field::Text(&value.to_string()))
+    }
+
+    fn visit_str(&mut self, value: &str) -> Result<(), kv::Error> {
+        self.show(Field::Text(value))
     }
 
     fn visit_null(&mut self) -> Result<(), kv::Error> {
-        self.0 = Json::Null;
         Ok(())
     }
 
     fn visit_u64(&mut self, value: u64) -> Result<(), kv::Error> {
-        self.0 = value.into();
-        Ok(())
+        self.show(Field::Plain(&value))
     }
 
     fn visit_i64(&mut self, value: i64) -> Result<(), kv::Error> {
-        self.0 = value.into();
-        Ok(())
+        self.show(Field::Plain(&value))
     }
 
+    /// (None of ours is beyond the numbers that JSON has.)
     fn visit_f64(&mut self, value: f64) -> Result<(), kv::Error> {
-        self.0 = value.into();
-        Ok(())
+        self.show(Field::Plain(&value))
     }
 
     fn visit_bool(&mut self, value: bool) -> Result<(), kv::Error> {
-        self.0 = value.into();
-        Ok(())
+        self.show(Field::Plain(&value))
     }
 }

@@ -175,7 +175,7 @@ impl SignIn {
     }
 }
 
-fn record_invalid_email(attempt: Attempt, now: Timestamp) -> impl FnOnce(&Tx<'_>) -> Result<Answer, StoreError> {
+fn record_invalid_email(attempt: Attempt, now: Timestamp) -> impl Fn(&Tx<'_>) -> Result<Answer, StoreError> {
     move |tx| {
         tx.insert_attempt(&attempt, None, Outcome::Refused(Refusal::InvalidEmail), now, 1)?;
         Ok(Refusal::InvalidEmail.into())

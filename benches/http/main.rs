@@ -55,9 +55,10 @@ struct Options {
     /// The sessions among which those are that are asked about
     #[arg(long, default_value_t = 100_000)]
     sessions: u32,
-    /// Also with a million customers, and with a million attempts that the throttle remembers: some minutes more
-    #[arg(long)]
-    million: bool,
+    /// Also with so many customers, and the start with as many attempts that the throttle remembers: some minutes more
+    /// for each million
+    #[arg(long, value_delimiter = ',', value_name = "NUMBERS")]
+    customers: Vec<u32>,
     /// Where http.md, http.json and http.svg go [default: benches/results, with --short a folder in target]
     #[arg(long)]
     output: Option<PathBuf>,

@@ -76,28 +76,25 @@ pub fn plan(options: &Options) -> Vec<Race> {
         load: Load::Flood,
         runners: known(&both),
     });
-    if options.million {
-        races.extend(million());
-    }
+    races.extend(options.customers.iter().flat_map(|customers| with_many(*customers)));
     races
 }
 
-fn million() -> [Race; 2] {
-    let race = |title: &str, load, stock, full: &str| Race {
-        title: title.to_owned(),
+fn with_many(customers: u32) -> [Race; 2] {
+    let race = |title: String, load, stock| Race {
+        title,
         connections: MANY,
         load,
-        runners: [("nearly empty", Stock::Known), (full, stock)]
+        runners: [("nearly empty", Stock::Known), ("full", stock)]
             .map(|(name, data)| Runner { name: name.to_owned(), ..runner(Contestant::Ours, data) })
             .to_vec(),
     };
     [
-        race("Sign-ins with a million customers", Load::SignIn, Stock::Customers(1_000_000), "a million customers"),
+        race(format!("Sign-ins with {customers} customers"), Load::SignIn, Stock::Customers(customers)),
         race(
-            "Start with a million customers, and as many attempts in the throttle's window",
+            format!("Start with {customers} customers, and as many attempts in the throttle's window"),
             Load::Nothing,
-            Stock::Attempts(1_000_000),
-            "a million of both",
+            Stock::Attempts(customers),
         ),
     ]
 }

@@ -20,7 +20,6 @@ use magic_auth::sign_in::{Answer, Request, SignIn};
 use magic_auth::store::{Database, NewKey, Store};
 use magic_auth::throttle::{Throttle, TooSoon};
 use tempfile::TempDir;
-use tokio::sync::oneshot;
 
 /// What people type: plain, with a tag at a provider that ignores it, and with a domain that IDNA has to encode.
 pub const ADDRESSES: [(&str, &str); 3] = [
@@ -133,13 +132,13 @@ impl Shop {
         self.customers.set(first + customers);
         let requests = (first..first + customers).map(request).collect::<anyhow::Result<_>>()?;
         let (hold, until_dropped) = channel::<()>();
-        let (reach, reached) = oneshot::channel();
+        let (reach, reached) = channel();
         self.store.write_unless_full(move |_| {
             let _ = reach.send(());
             let _ = until_dropped.recv();
             Ok(())
         });
-        self.runtime.block_on(reached)?;
+        reached.recv()?;
         Ok(Rush { requests, hold })
     }
 

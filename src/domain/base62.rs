@@ -9,19 +9,20 @@ const ALPHABET: [char; 62] = [
     'k', 'l', 'm', 'n', 'o', 'p', 'q', 'r', 's', 't', 'u', 'v', 'w', 'x', 'y', 'z',
 ];
 
-/// `length` characters drawn evenly by a cryptographic generator that the operating system seeds.
+/// `length` characters drawn evenly by a cryptographic generator that the operating system seeds: one for each thread,
+/// for seeding one each time costs more than all it draws.
 pub(super) fn random(length: usize) -> String {
-    nanoid::nanoid!(length, &ALPHABET)
+    nanoid::format(nanoid::rngs::thread_local, &ALPHABET, length)
 }
 
-/// `number` in exactly `width` digits; digits beyond the width are lost.
+/// `number` in exactly `width` digits, of which 11 hold every number; digits beyond the width are lost.
 pub(super) fn encode(mut number: u64, width: usize) -> String {
-    let mut digits = vec!['0'; width];
+    let mut digits = ['0'; 11];
     for digit in digits.iter_mut().rev() {
         *digit = ALPHABET[(number % 62) as usize];
         number /= 62;
     }
-    digits.into_iter().collect()
+    digits[digits.len() - width..].iter().collect()
 }
 
 /// The number that `digits` stand for; `None` for another alphabet or beyond 64 bits.

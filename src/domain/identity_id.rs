@@ -14,7 +14,7 @@ impl SessionId {
     const RANDOM_BITS: u32 = 22;
 
     fn generate(now: Timestamp) -> Self {
-        let random = nanoid::rngs::default(3).into_iter().fold(0, |bits, byte| bits << 8 | i64::from(byte));
+        let random = nanoid::rngs::thread_local(3).into_iter().fold(0, |bits, byte| bits << 8 | i64::from(byte));
         Self(Self::earliest_at(now).0 | random & ((1 << Self::RANDOM_BITS) - 1))
     }
 

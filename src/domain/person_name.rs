@@ -32,7 +32,9 @@ impl PersonName {
     pub fn parse(text: &str) -> Result<Self, PersonNameError> {
         // Composed before the first letter is raised, for only the composed letter has the right
         // upper case; and after, for some upper cases come decomposed.
-        let name: String = capitalised(&tidied(text)).nfc().collect();
+        let tidy = tidied(text);
+        let capitalised = capitalised(&tidy);
+        let name = if capitalised.is_ascii() { capitalised } else { capitalised.nfc().collect() };
         match name.chars().count() {
             0 => Err(PersonNameError::Empty),
             length if length > Self::MAX_CHARACTERS => Err(PersonNameError::TooLong),
@@ -57,7 +59,7 @@ impl fmt::Debug for PersonName {
 fn capitalised(name: &str) -> String {
     let mut characters = name.chars();
     match characters.next() {
-        Some(first) => first.to_uppercase().chain(characters).collect(),
+        Some(first) => first.to_uppercase().collect::<String>() + characters.as_str(),
         None => String::new(),
     }
 }

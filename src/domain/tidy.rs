@@ -6,12 +6,15 @@ use unicode_normalization::UnicodeNormalization as _;
 
 /// The text in Unicode NFC, without outer white space and control characters, with single inner spaces.
 pub(super) fn tidied(text: &str) -> String {
-    let words: Vec<String> = text
-        .split(char::is_whitespace)
-        .map(|word| word.chars().filter(|character| !is_invisible_control(*character)).collect::<String>())
-        .filter(|word| !word.is_empty())
-        .collect();
-    words.join(" ").nfc().collect()
+    let mut tidy = String::with_capacity(text.len());
+    for word in text.split(char::is_whitespace) {
+        let mut visible = word.chars().filter(|character| !is_invisible_control(*character)).peekable();
+        if !tidy.is_empty() && visible.peek().is_some() {
+            tidy.push(' ');
+        }
+        tidy.extend(visible);
+    }
+    if tidy.is_ascii() { tidy } else { tidy.nfc().collect() }
 }
 
 /// Control characters, and the invisible ones that turn the direction of the text around them (UAX 9), mark

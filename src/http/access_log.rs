@@ -36,7 +36,8 @@ impl RequestId {
                 && !may_be_secret(text)
         };
         let sent = request.headers().get(Self::HEADER).and_then(|value| value.to_str().ok()).filter(is_allowed);
-        Self(sent.map_or_else(|| nanoid::nanoid!(16).into(), Into::into))
+        let random = || nanoid::format(nanoid::rngs::thread_local, &nanoid::alphabet::SAFE, 16);
+        Self(sent.map_or_else(|| random().into(), Into::into))
     }
 
     pub(super) fn as_str(&self) -> &str {

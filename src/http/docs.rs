@@ -2,11 +2,13 @@
 //! try. Both need no key, and no byte of them comes from elsewhere.
 
 use std::future::{Ready, ready};
+use std::sync::LazyLock;
 
 use actix_web::dev::HttpServiceFactory;
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, LOCATION, X_CONTENT_TYPE_OPTIONS};
 use actix_web::middleware::DefaultHeaders;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
+use log::error;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 /// The page runs its own scripts, talks to its own server, and nothing else. (Its widgets set styles on
@@ -14,9 +16,15 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
     connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The description as it is served.
-#[derive(Clone)]
-pub(super) struct Document(pub(super) web::Bytes);
+/// The description as it is served. It is made when somebody first asks for it: most servers are never asked, and it
+/// takes two MiB of memory to make.
+static DOCUMENT: LazyLock<web::Bytes> = LazyLock::new(|| match super::description().to_json() {
+    Ok(document) => document.into(),
+    Err(error) => {
+        error!("the description of the API is no JSON: {error}");
+        web::Bytes::new()
+    }
+});
 
 /// Read this description
 ///
@@ -28,10 +36,8 @@ pub(super) struct Document(pub(super) web::Bytes);
     security(()),
     responses((status = 200, body = Object, content_type = "application/json", description = "This description"))
 )]
-#[expect(clippy::needless_pass_by_value, reason = "a handler is given what it asks for")]
-pub(super) fn handle(request: HttpRequest) -> Ready<HttpResponse> {
-    let document = request.app_data::<Document>().map(|document| document.0.clone()).unwrap_or_default();
-    ready(HttpResponse::Ok().content_type("application/json").body(document))
+pub(super) fn handle() -> Ready<HttpResponse> {
+    ready(HttpResponse::Ok().content_type("application/json").body(DOCUMENT.clone()))
 }
 
 /// `/docs/`: the page and what it loads.

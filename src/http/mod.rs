@@ -31,9 +31,6 @@ use actix_web::middleware::{Compat, Condition, from_fn};
 use actix_web::{App, HttpServer, web};
 use utoipa::openapi::OpenApi;
 
-pub(crate) use reply::retry_after_seconds;
-use routes::KnownPaths;
-
 use crate::clock::Clock;
 use crate::config::Origin;
 use crate::domain::Network;
@@ -42,6 +39,7 @@ use crate::keys::Keys;
 use crate::session::Sessions;
 use crate::sign_in::SignIn;
 use crate::store::Store;
+pub(crate) use reply::retry_after_seconds;
 
 /// For the head of a connection's first request. (A body has a deadline of its own; a later head must come
 /// within [`KEEP_ALIVE`].)
@@ -111,14 +109,9 @@ pub fn serve(
     allowed_origins: Vec<Origin>,
     stop: impl Future<Output = ()> + 'static,
 ) -> std::io::Result<Server> {
-    let description = description();
-    let known_paths = KnownPaths(description.paths.paths.keys().cloned().collect());
-    let document = docs::Document(description.to_json().map_err(std::io::Error::other)?.into());
     let app = move || {
         App::new()
             .app_data(services.clone())
-            .app_data(known_paths.clone())
-            .app_data(document.clone())
             .configure(routes::configure)
             .service(docs::page())
             .default_service(web::to(routes::not_found))

@@ -69,7 +69,7 @@ pub(super) enum ApiError {
     /// No such path.
     RouteDoesNotExist {
         /// The path that may have been meant.
-        nearest: Option<String>,
+        nearest: Option<&'static str>,
     },
     /// The path is there, but not with this method.
     MethodNotAllowed {

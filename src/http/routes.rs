@@ -1,6 +1,7 @@
 //! The list of routes: each path once, with its method, its guard, its handler and its description.
 
 use std::future::{Ready, ready};
+use std::sync::LazyLock;
 
 use actix_web::http::Method;
 use actix_web::http::header::ALLOW;
@@ -157,17 +158,14 @@ fn other_method(request: &HttpRequest, allow: &'static str) -> Ready<Result<Http
 }
 
 /// The paths that there are, to help who missed one.
-#[derive(Clone)]
-pub(super) struct KnownPaths(pub(super) Vec<String>);
+static PATHS: LazyLock<Vec<&'static str>> = LazyLock::new(|| list().into_iter().map(|route| route.path).collect());
 
 /// What every other path answers: with the nearest path, when one is near.
 #[expect(clippy::needless_pass_by_value, reason = "a handler is given what it asks for")]
 pub(super) fn not_found(request: HttpRequest) -> Ready<Result<HttpResponse, ApiError>> {
     let path: String = request.path().chars().take(100).collect::<String>().to_lowercase();
-    let known = request.app_data::<KnownPaths>();
-    let similarity = |known: &&String| strsim::normalized_levenshtein(&path, known);
-    let nearest =
-        known.and_then(|known| known.0.iter().max_by(|one, other| similarity(one).total_cmp(&similarity(other))));
-    let nearest = nearest.filter(|nearest| similarity(nearest) >= 0.6).cloned();
+    let similarity = |known: &&str| strsim::normalized_levenshtein(&path, known);
+    let nearest = PATHS.iter().copied().max_by(|one, other| similarity(one).total_cmp(&similarity(other)));
+    let nearest = nearest.filter(|nearest| similarity(nearest) >= 0.6);
     ready(Err(ApiError::RouteDoesNotExist { nearest }))
 }

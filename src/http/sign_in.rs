@@ -61,12 +61,14 @@ pub(super) async fn handle(
     id: RequestId,
     http: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let request = read(body.0)?;
-    if let Some(email) = &request.email {
-        http.extensions_mut().insert(LoggedEmail(email.masked()));
-    }
-    let answer = services.sign_in.sign_in(&caller, request, &services.store).await;
-    match answer.map_err(|Overloaded| ApiError::Overloaded)? {
+    let signing_in = {
+        let request = read(body.0)?;
+        if let Some(email) = &request.email {
+            http.extensions_mut().insert(LoggedEmail(email.masked()));
+        }
+        services.sign_in.sign_in(&caller, request, &services.store)
+    };
+    match signing_in.await.map_err(|Overloaded| ApiError::Overloaded)? {
         Answer::SignedIn(identity) => {
             let signed_in = SignedIn { success: Always, identity_id: identity.expose().to_owned() };
             Ok(json(StatusCode::OK, "OK", &SignInAnswer::SignedIn(signed_in)))

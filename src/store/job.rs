@@ -33,7 +33,8 @@ impl Extend<Order> for Batch {
 
 /// A piece of work within a shared transaction.
 pub(super) trait Job: Send {
-    /// Does the work and keeps its result, which may be committed, or the text of whose error is given.
+    /// Does the work and keeps its result, which may be committed, or the text of whose error is given. What was done
+    /// is undone before it is done again.
     fn run(&mut self, tx: &Tx<'_>) -> Result<(), String>;
     /// Tells whoever waits, after the commit or its failure.
     fn answer(self: Box<Self>, failure: Option<&Arc<BatchError>>);
@@ -41,28 +42,27 @@ pub(super) trait Job: Send {
 
 /// A job that does this work, and where its result can be waited for.
 pub(super) fn new<T: Send + 'static>(
-    work: impl FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    work: impl Fn(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
 ) -> (Box<dyn Job>, oneshot::Receiver<Result<T, StoreError>>) {
     let (reply, answer) = oneshot::channel();
-    (Box::new(Task { work: Some(work), result: None, reply }), answer)
+    (Box::new(Task { work, result: None, reply }), answer)
 }
 
 struct Task<W, T> {
-    work: Option<W>,
+    work: W,
     result: Option<Result<T, StoreError>>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
 impl<W, T> Job for Task<W, T>
 where
-    W: FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send,
+    W: Fn(&Tx<'_>) -> Result<T, StoreError> + Send,
     T: Send,
 {
     fn run(&mut self, tx: &Tx<'_>) -> Result<(), String> {
-        let Some(work) = self.work.take() else { return Ok(()) };
-        // What a panicking job did in the database is undone with its savepoint, and the job itself
-        // is not used again.
-        let result = catch_unwind(AssertUnwindSafe(|| work(tx))).unwrap_or(Err(StoreError::Panicked));
+        // What a panicking job did in the database is undone, and the job itself has nothing that it could leave half
+        // changed.
+        let result = catch_unwind(AssertUnwindSafe(|| (self.work)(tx))).unwrap_or(Err(StoreError::Panicked));
         self.result.insert(result).as_ref().map(drop).map_err(ToString::to_string)
     }
 

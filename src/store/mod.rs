@@ -170,19 +170,22 @@ impl Store {
 
     /// Runs `work` in a transaction on the writer's thread and answers once it is on the disk. What
     /// the work did is undone when it fails, and so it is when the commit fails, but for one case: a
-    /// disk that fails while it syncs may yet have kept it. It is never kept in part.
+    /// disk that fails while it syncs may yet have kept it. It is never kept in part. When other work of the same
+    /// transaction fails, what this did is undone, and it is run once more.
     ///
     /// # Errors
     /// [`StoreError::Overloaded`] at once when too many jobs wait; else what `work` or the database says.
-    pub async fn write<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        self.writer.submit(work)?.await.map_err(|_| StoreError::Stopped)?
+    pub fn write<T, W>(&self, work: W) -> impl Future<Output = Result<T, StoreError>> + use<T, W>
+    where
+        T: Send + 'static,
+        W: Fn(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let answer = self.writer.submit(work);
+        async { answer?.await.map_err(|_| StoreError::Stopped)? }
     }
 
     /// Hands `work` to the writer and does not wait for it. For what may be lost: a full queue drops it.
-    pub fn write_unless_full(&self, work: impl FnOnce(&Tx<'_>) -> Result<(), StoreError> + Send + 'static) {
+    pub fn write_unless_full(&self, work: impl Fn(&Tx<'_>) -> Result<(), StoreError> + Send + 'static) {
         drop(self.writer.submit(work));
     }
 

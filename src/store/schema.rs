@@ -45,6 +45,24 @@ const UPGRADES: &[&str] = &[
         facts       TEXT    NOT NULL,
         due_at      INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;",
+    // 2: the check of the outcome costs less.
+    "CREATE TABLE attempts_with_cheap_check (
+        id              INTEGER PRIMARY KEY,
+        organisation_id INTEGER NOT NULL REFERENCES organisations (id),
+        api_key_id      INTEGER NOT NULL REFERENCES api_keys (id),
+        customer_id     INTEGER REFERENCES customers (id),
+        mailbox         INTEGER,
+        email           TEXT,
+        ip              TEXT,
+        outcome         TEXT    NOT NULL
+            CHECK (outcome = 'OK' OR outcome = 'denied' OR outcome GLOB 'E00[1-7]'),
+        at              INTEGER NOT NULL,
+        count           INTEGER NOT NULL DEFAULT 1,
+        new_country     INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    INSERT INTO attempts_with_cheap_check SELECT * FROM login_attempts;
+    DROP TABLE login_attempts;
+    ALTER TABLE attempts_with_cheap_check RENAME TO login_attempts;",
 ];
 
 /// The version of [`SCHEMA`].
@@ -167,9 +185,25 @@ mod tests {
             let mut old = fresh();
             old.execute_batch(&frozen).unwrap();
             old.pragma_update(None, "user_version", released).unwrap();
+            old.execute_batch(
+                "INSERT INTO organisations VALUES (1, 'shop', 1);
+                INSERT INTO api_keys (organisation_id, digest, prefix, hint, source, created_at)
+                    VALUES (1, zeroblob(32), 'PROD', 'hint', 'cli', 1);
+                INSERT INTO login_attempts (organisation_id, api_key_id, mailbox, ip, outcome, at)
+                    VALUES (1, 1, 7, '192.0.2.1', 'E006', 5)",
+            )
+            .unwrap();
             assert_eq!(recognise(&old).unwrap(), released);
             upgrade(&mut old).unwrap();
             assert_eq!(description(&old), description(&new), "version {released}");
+            let kept: String = old
+                .query_row(
+                    "SELECT concat_ws(' ', mailbox, ip, outcome, at, count, new_country) FROM login_attempts",
+                    [],
+                    |row| row.get(0),
+                )
+                .unwrap();
+            assert_eq!(kept, "7 192.0.2.1 E006 5 1 0");
             check(&old).unwrap();
         }
     }

@@ -1,5 +1,7 @@
 //! The table `sessions`: digests, never identity ids.
 
+use std::sync::LazyLock;
+
 use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::customers::{ACCOUNT_COLUMNS, ACCOUNT_WIDTH, read_account};
@@ -81,11 +83,14 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Result<Option<(Session, Account)>, StoreError> {
         // CROSS: the session first, whatever statistics somebody's ANALYZE may have left in the file.
-        let mut statement = self.prepare(&format!(
-            "SELECT {SESSION_COLUMNS}, {ACCOUNT_COLUMNS}, s.digest
-            FROM sessions AS s CROSS JOIN customers AS c ON c.id = s.customer_id
-            WHERE s.id = ?2 AND c.organisation_id = ?3"
-        ))?;
+        static SQL: LazyLock<String> = LazyLock::new(|| {
+            format!(
+                "SELECT {SESSION_COLUMNS}, {ACCOUNT_COLUMNS}, s.digest
+                FROM sessions AS s CROSS JOIN customers AS c ON c.id = s.customer_id
+                WHERE s.id = ?2 AND c.organisation_id = ?3"
+            )
+        });
+        let mut statement = self.prepare(&SQL)?;
         let found = statement
             .query_row(params![now.as_millis(), identity.session_id().as_i64(), organisation.0], |row| {
                 let digest = Digest::from_bytes(row.get(SESSION_WIDTH + ACCOUNT_WIDTH)?);

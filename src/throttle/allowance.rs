@@ -53,10 +53,14 @@ mod tests {
     const SHOP: OrganisationId = OrganisationId(1);
     const MAILBOX: Mailbox = Mailbox(7);
 
+    fn throttle(config: &ThrottleConfig) -> Throttle {
+        Throttle::remembering(config, &Clock::system(), |_| Ok::<_, std::convert::Infallible>(())).unwrap()
+    }
+
     /// Attempts left of the mailbox and of the network after some attempts by limits as in `config`.
     fn left_after(attempts: usize, config: &str) -> [Option<Allowance>; 2] {
         let config: ThrottleConfig = toml::from_str(config).unwrap();
-        let throttle = Throttle::new(&config, &Clock::system(), &[]);
+        let throttle = throttle(&config);
         let ip = ClientIp::parse("192.0.2.1").ok();
         for _ in 0..attempts {
             throttle.check(SHOP, MAILBOX, ip).unwrap();
@@ -86,7 +90,7 @@ mod tests {
     #[test]
     fn a_limit_that_does_not_apply_has_no_allowance() {
         assert_eq!(left_after(0, "email.burst = 0\nip.burst = 0"), [None, None]);
-        let throttle = Throttle::new(&ThrottleConfig::default(), &Clock::system(), &[]);
+        let throttle = throttle(&ThrottleConfig::default());
         let [(limit, network), _] = throttle.into_allowances(SHOP, MAILBOX, ClientIp::parse("localhost").ok());
         assert_eq!((limit, network), (Limit::Network, None));
     }

@@ -1,9 +1,9 @@
 //! The limiter's memory: the state of each mailbox's or network's bucket, for a bounded number of them.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use foldhash::HashMap;
 use governor::nanos::Nanos;
 use governor::state::StateStore;
 
@@ -60,8 +60,13 @@ impl StateStore for Buckets {
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
         let mut buckets = self.shard(*key);
-        let (answer, state) = decide(buckets.get(key).copied())?;
-        if buckets.len() >= SHARD_CAPACITY && !buckets.contains_key(key) {
+        if let Some(known) = buckets.get_mut(key) {
+            let (answer, state) = decide(Some(*known))?;
+            *known = state;
+            return Ok(answer);
+        }
+        let (answer, state) = decide(None)?;
+        if buckets.len() >= SHARD_CAPACITY {
             forget_fullest_half(&mut buckets);
         }
         buckets.insert(*key, state);

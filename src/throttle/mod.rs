@@ -5,10 +5,10 @@
 
 mod allowance;
 mod buckets;
+mod replay;
 
-use std::net::IpAddr;
+use std::hash::{BuildHasher as _, RandomState};
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use governor::clock::Clock as _;
@@ -21,6 +21,7 @@ use crate::domain::{ClientIp, Mailbox, OrganisationId, Timestamp};
 use crate::store::{StoreError, ThrottledAttempt, Tx};
 pub use allowance::Allowance;
 use buckets::Buckets;
+use replay::ReplayClock;
 
 /// An attempt came too soon after others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +46,8 @@ pub enum Limit {
 pub struct Throttle {
     networks: Option<Limiter>,
     mailboxes: Option<Limiter>,
+    /// Names networks by numbers that nobody outside can foresee: two networks of one name would share a limit.
+    network_names: RandomState,
 }
 
 impl Throttle {
@@ -53,18 +56,25 @@ impl Throttle {
     /// # Errors
     /// When the database fails.
     pub fn rebuild(config: &ThrottleConfig, clock: &Clock, tx: &Tx<'_>) -> Result<Self, StoreError> {
-        let earlier = tx.list_throttled_attempts(clock.now() - Self::window(config))?;
-        Ok(Self::new(config, clock, &earlier))
+        let start = clock.now() - Self::window(config);
+        Self::remembering(config, clock, |remember| tx.for_each_throttled_attempt(start, remember))
     }
 
-    /// A throttle that remembers `earlier` attempts, the oldest first, as if it had seen them.
-    fn new(config: &ThrottleConfig, clock: &Clock, earlier: &[ThrottledAttempt]) -> Self {
+    /// A throttle that has seen all attempts that `earlier` tells of, the oldest first.
+    fn remembering<E>(
+        config: &ThrottleConfig,
+        clock: &Clock,
+        earlier: impl FnOnce(&mut dyn FnMut(ThrottledAttempt)) -> Result<(), E>,
+    ) -> Result<Self, E> {
         let begin = clock.now() - Self::window(config);
         let limiter = |quota| Limiter::new(quota, clock, begin);
-        let throttle =
-            Self { networks: config.network_quota().map(limiter), mailboxes: config.mailbox_quota().map(limiter) };
-        throttle.replay(earlier, clock.now());
-        throttle
+        let throttle = Self {
+            networks: config.network_quota().map(limiter),
+            mailboxes: config.mailbox_quota().map(limiter),
+            network_names: RandomState::new(),
+        };
+        throttle.replay(clock.now(), earlier)?;
+        Ok(throttle)
     }
 
     /// How far back attempts still count.
@@ -97,7 +107,8 @@ impl Throttle {
 
     /// The limiter of networks and the key of this one in it; `None` when it is not limited.
     fn network(&self, organisation: OrganisationId, ip: Option<ClientIp>) -> Option<(&Limiter, u64)> {
-        Some((self.networks.as_ref()?, network_key(organisation, ip?.throttled_network()?)))
+        let network = ip?.throttled_network()?;
+        Some((self.networks.as_ref()?, self.network_names.hash_one((organisation, network))))
     }
 
     fn check_network(&self, organisation: OrganisationId, ip: Option<ClientIp>) -> Result<(), TooSoon> {
@@ -109,42 +120,6 @@ impl Throttle {
         let refused = self.mailboxes.as_ref().map_or(Ok(()), |limiter| limiter.check(mailbox.0.cast_unsigned()));
         refused.map_err(|retry_after| TooSoon { retry_after, by: Limit::Mailbox })
     }
-
-    fn replay(&self, earlier: &[ThrottledAttempt], now: Timestamp) {
-        for attempt in earlier {
-            // A row from the future was written before the system's clock was set back.
-            self.set_time(Some(attempt.at.min(now)));
-            self.replay_alike(attempt);
-        }
-        self.set_time(None);
-    }
-
-    /// Takes for as many attempts as the row stands for what they took: from the network until that
-    /// refuses, and from the mailbox, which takes nothing more once it refuses.
-    fn replay_alike(&self, attempt: &ThrottledAttempt) {
-        let has_network = self.network(attempt.organisation, attempt.ip).is_some();
-        for _ in 0..attempt.count {
-            let network = self.check_network(attempt.organisation, attempt.ip);
-            if network.is_err() || self.check_mailbox(attempt.mailbox).is_err() && !has_network {
-                break;
-            }
-        }
-    }
-
-    fn set_time(&self, time: Option<Timestamp>) {
-        for limiter in self.networks.iter().chain(&self.mailboxes) {
-            limiter.gate.clock().set(time);
-        }
-    }
-}
-
-/// A network within an organisation, as a number, like a mailbox.
-fn network_key(organisation: OrganisationId, network: IpAddr) -> u64 {
-    let address = match network {
-        IpAddr::V4(address) => address.to_ipv6_mapped(),
-        IpAddr::V6(address) => address,
-    };
-    organisation.hash(&address.octets())
 }
 
 #[derive(Debug)]
@@ -161,8 +136,7 @@ struct Limiter {
 impl Limiter {
     /// A limiter that can be told of attempts from `begin` on.
     fn new(quota: Quota, clock: &Clock, begin: Timestamp) -> Self {
-        let clock = ReplayClock { live: clock.clone(), set: AtomicU64::new(0) };
-        clock.set(Some(begin));
+        let clock = ReplayClock::set_to(begin, clock);
         let buckets = Buckets::default();
         let gate = RateLimiter::new(quota, buckets.clone(), clock);
         Self { gate, buckets, burst: quota.burst_size(), interval: quota.replenish_interval() }
@@ -179,32 +153,6 @@ impl Limiter {
     }
 }
 
-/// The steady clock, or a moment of the past while attempts are replayed.
-#[derive(Debug)]
-struct ReplayClock {
-    live: Clock,
-    /// Milliseconds since the Unix epoch; 0: live.
-    set: AtomicU64,
-}
-
-impl ReplayClock {
-    fn set(&self, time: Option<Timestamp>) {
-        let milliseconds = time.map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(0).max(1));
-        self.set.store(milliseconds, Ordering::Relaxed);
-    }
-}
-
-impl governor::clock::Clock for ReplayClock {
-    type Instant = Duration;
-
-    fn now(&self) -> Duration {
-        match self.set.load(Ordering::Relaxed) {
-            0 => self.live.steady(),
-            milliseconds => Duration::from_millis(milliseconds),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,8 +164,16 @@ mod tests {
         ClientIp::parse(text).ok()
     }
 
+    fn remembering(config: &ThrottleConfig, clock: &Clock, earlier: &[ThrottledAttempt]) -> Throttle {
+        let tell = |remember: &mut dyn FnMut(_)| {
+            earlier.iter().copied().for_each(remember);
+            Ok::<_, std::convert::Infallible>(())
+        };
+        Throttle::remembering(config, clock, tell).unwrap()
+    }
+
     fn throttle(clock: &Clock) -> Throttle {
-        Throttle::new(&ThrottleConfig::default(), clock, &[])
+        remembering(&ThrottleConfig::default(), clock, &[])
     }
 
     /// How many attempts pass before the first that is refused, and for how long it is.
@@ -289,7 +245,7 @@ mod tests {
     #[test]
     fn a_limit_of_nothing_is_no_limit() {
         let config: ThrottleConfig = toml::from_str("email.burst = 0\nip.burst = 0").unwrap();
-        let throttle = Throttle::new(&config, &Clock::system(), &[]);
+        let throttle = remembering(&config, &Clock::system(), &[]);
         for _ in 0..1_000 {
             throttle.check(SHOP, MAILBOX, ip("192.0.2.1")).unwrap();
         }
@@ -307,7 +263,7 @@ mod tests {
             count,
         };
         let replayed = |attempts: &[ThrottledAttempt]| {
-            passes(&Throttle::new(&ThrottleConfig::default(), &clock, attempts), MAILBOX, None)
+            passes(&remembering(&ThrottleConfig::default(), &clock, attempts), MAILBOX, None)
         };
         assert_eq!(replayed(&[attempt(0, 10)]).0, 0);
         assert_eq!(replayed(&[attempt(0, 1_000_000)]).0, 0);

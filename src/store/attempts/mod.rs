@@ -6,7 +6,7 @@ mod summary;
 pub use listing::{AttemptFilter, AttemptRow};
 pub use summary::{IpTotal, MailboxTotal, OutcomeTotal};
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension as _, params};
 
 use super::{StoreError, Tx};
 use crate::domain::{
@@ -115,42 +115,56 @@ impl Tx<'_> {
         Ok(newest.map(Timestamp::from_millis))
     }
 
-    /// The attempts since `start` that went through the throttle, the oldest first.
+    /// Tells of the attempts since `start` that went through the throttle, the oldest first.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn list_throttled_attempts(&self, start: Timestamp) -> Result<Vec<ThrottledAttempt>, StoreError> {
+    pub fn for_each_throttled_attempt(
+        &self,
+        start: Timestamp,
+        tell: &mut dyn FnMut(ThrottledAttempt),
+    ) -> Result<(), StoreError> {
+        let mut unthrottled = self.list_keys()?;
+        unthrottled.retain(|key| key.kind == KeyKind::Root);
         let mut statement = self.prepare(
-            "SELECT a.at, a.organisation_id, a.mailbox, a.ip, a.count, k.prefix, a.outcome IN ('E001', 'E006', 'denied')
-            FROM login_attempts AS a JOIN api_keys AS k ON k.id = a.api_key_id
-            ORDER BY a.id DESC",
+            "SELECT at, organisation_id, mailbox, ip, count, api_key_id FROM login_attempts
+            WHERE id > ?1 AND mailbox IS NOT NULL ORDER BY id",
         )?;
-        let mut rows = statement.query([])?;
-        let mut attempts = Vec::new();
+        let mut rows = statement.query([self.find_attempt_before(start)?.0])?;
         while let Some(row) = rows.next()? {
             let at = Timestamp::from_millis(row.get(0)?);
-            if at < start {
-                // These are written later than they happened, and say nothing of the rows before them.
-                if row.get(6)? {
-                    continue;
-                }
-                break;
-            }
-            let (mailbox, prefix) = (row.get::<_, Option<i64>>(2)?, row.get_ref(5)?.as_str().unwrap_or_default());
-            let Some(mailbox) = mailbox.map(Mailbox) else { continue };
-            if KeyKind::from_prefix(prefix) == Some(KeyKind::Root) {
+            let key = ApiKeyId(row.get(5)?);
+            if at < start || unthrottled.iter().any(|unthrottled| unthrottled.id == key) {
                 continue;
             }
-            attempts.push(ThrottledAttempt {
+            tell(ThrottledAttempt {
                 organisation: OrganisationId(row.get(1)?),
-                mailbox,
+                mailbox: Mailbox(row.get(2)?),
                 ip: row.get_ref(3)?.as_str().ok().and_then(|ip| ClientIp::parse(ip).ok()),
                 at,
                 count: row.get(4)?,
             });
         }
-        attempts.reverse();
-        Ok(attempts)
+        Ok(())
+    }
+
+    /// An attempt before which there are none since `start`. Looks at one in a thousand, from the end.
+    fn find_attempt_before(&self, start: Timestamp) -> Result<AttemptId, StoreError> {
+        const STRIDE: i64 = 1_000;
+        // Those that are written later than they happened say nothing of the rows before them.
+        let mut statement = self.prepare(
+            "SELECT id, at FROM login_attempts WHERE id <= ?1 AND outcome NOT IN ('E001', 'E006', 'denied')
+            ORDER BY id DESC LIMIT 1",
+        )?;
+        let mut last = i64::MAX;
+        loop {
+            let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, Timestamp::from_millis(row.get(1)?)));
+            match statement.query_row([last], row).optional()? {
+                Some((id, at)) if at >= start => last = id - STRIDE,
+                Some((id, _)) => return Ok(AttemptId(id)),
+                None => return Ok(AttemptId(i64::MIN)),
+            }
+        }
     }
 
     /// When the next attempts after this one happened, in the order of their numbers, at most `limit`.

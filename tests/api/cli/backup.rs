@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use insta::assert_snapshot;
 use magic_auth::clock::Clock;
+use magic_auth::store::Database;
 use rusqlite::Connection;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -99,7 +100,7 @@ fn a_backup_replaces_an_earlier_one() {
         let said: Value = serde_json::from_str(&app.cli_ok(&["backup", backup.to_str().unwrap(), "--json"])).unwrap();
         assert_eq!(said["customers"], number + 1);
         assert_eq!(said["bytes"], std::fs::metadata(&backup).unwrap().len());
-        assert_eq!((&said["file"], &said["version"]), (&backup.to_str().unwrap().into(), &2.into()));
+        assert_eq!((&said["file"], &said["version"]), (&backup.to_str().unwrap().into(), &Database::VERSION.into()));
         assert_eq!(said.get("kept"), None);
     }
     assert_eq!(customers(&backup), [EVA, JAN]);
@@ -199,7 +200,7 @@ fn there_is_no_backup_of_what_is_not_there_or_newer() {
     assert_snapshot!(refusal(&folder, "backup", &in_folder(&folder, "backup.db")), @"magic-auth: there is no database FOLDER/magic-auth.db: start the server once, or name another configuration with --config");
     let (folder, backup) = folder_with_backup();
     set_version(&in_folder(&folder, "magic-auth.db"), 99);
-    assert_snapshot!(refusal(&folder, "backup", &backup), @"magic-auth: the database FOLDER/magic-auth.db has version 99, but this program knows only 2: use a newer magic-auth");
+    assert_snapshot!(refusal(&folder, "backup", &backup), @"magic-auth: the database FOLDER/magic-auth.db has version 99, but this program knows only 3: use a newer magic-auth");
 }
 
 fn set_version(path: &Path, version: i64) {
@@ -231,11 +232,11 @@ fn an_older_database_can_be_backed_up_and_restored_and_is_then_upgraded() {
     let backup = in_folder(&folder, "backup.db");
     said(&folder, "backup", &backup);
     let folder = stop(start_process(folder));
-    assert_eq!(version(&in_folder(&folder, "magic-auth.db")), 2);
+    assert_eq!(version(&in_folder(&folder, "magic-auth.db")), Database::VERSION);
     said(&folder, "restore", &backup);
     assert_eq!(customers(&in_folder(&folder, "magic-auth.db")), ["old@barasek.com"]);
     let folder = stop(start_process(folder));
-    assert_eq!(version(&in_folder(&folder, "magic-auth.db")), 2);
+    assert_eq!(version(&in_folder(&folder, "magic-auth.db")), Database::VERSION);
 }
 
 #[test]
@@ -304,7 +305,7 @@ fn only_a_sound_backup_is_restored() {
     assert_snapshot!(refusal("nowhere.db"), @"magic-auth: cannot read FOLDER/nowhere.db: No such file or directory (os error 2)");
     assert_snapshot!(refusal("."), @"magic-auth: FOLDER/. is not a file: name one");
     assert_snapshot!(refusal("config.toml"), @"magic-auth: cannot copy FOLDER/config.toml: file is not a database");
-    assert_snapshot!(variant("newer.db", &|path| set_version(path, 99)), @"magic-auth: the database FOLDER/newer.db has version 99, but this program knows only 2: use a newer magic-auth");
+    assert_snapshot!(variant("newer.db", &|path| set_version(path, 99)), @"magic-auth: the database FOLDER/newer.db has version 99, but this program knows only 3: use a newer magic-auth");
     assert_snapshot!(variant("empty.db", &|path| std::fs::write(path, "").unwrap()), @"magic-auth: FOLDER/empty.db is no backup of magic-auth: name another file");
     assert_snapshot!(variant("foreign.db", &|path| {
         Connection::open(path).unwrap().execute_batch("PRAGMA foreign_keys = OFF; DROP TABLE customers").unwrap();
