@@ -226,19 +226,20 @@ struct Named<'f, F> {
 }
 
 impl<F: FnMut(&str, Field<'_>)> Named<'_, F> {
-    fn show(&mut self, value: Field<'_>) -> Result<(), kv::Error> {
+    fn show(&mut self, value: Field<'_>) {
         (self.show)(self.name, value);
-        Ok(())
     }
 }
 
 impl<F: FnMut(&str, Field<'_>)> VisitValue<'_> for Named<'_, F> {
     fn visit_any(&mut self, value: Value<'_>) -> Result<(), kv::Error> {
-        self.show(Field::Text(&value.to_string()))
+        self.show(Field::Text(&value.to_string()));
+        Ok(())
     }
 
     fn visit_str(&mut self, value: &str) -> Result<(), kv::Error> {
-        self.show(Field::Text(value))
+        self.show(Field::Text(value));
+        Ok(())
     }
 
     fn visit_null(&mut self) -> Result<(), kv::Error> {
@@ -246,19 +247,23 @@ impl<F: FnMut(&str, Field<'_>)> VisitValue<'_> for Named<'_, F> {
     }
 
     fn visit_u64(&mut self, value: u64) -> Result<(), kv::Error> {
-        self.show(Field::Plain(&value))
+        self.show(Field::Plain(&value));
+        Ok(())
     }
 
     fn visit_i64(&mut self, value: i64) -> Result<(), kv::Error> {
-        self.show(Field::Plain(&value))
+        self.show(Field::Plain(&value));
+        Ok(())
     }
 
     /// (None of ours is beyond the numbers that JSON has.)
     fn visit_f64(&mut self, value: f64) -> Result<(), kv::Error> {
-        self.show(Field::Plain(&value))
+        self.show(Field::Plain(&value));
+        Ok(())
     }
 
     fn visit_bool(&mut self, value: bool) -> Result<(), kv::Error> {
-        self.show(Field::Plain(&value))
+        self.show(Field::Plain(&value));
+        Ok(())
     }
 }
