@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use actix_web::web;
 use log::{info, warn};
@@ -15,6 +16,7 @@ use crate::housekeeping::Housekeeping;
 use crate::http::{self, Services};
 use crate::intelligence::{Intelligence, IntelligenceError};
 use crate::keys::Keys;
+use crate::metrics::Metrics;
 use crate::session::Sessions;
 use crate::sign_in::SignIn;
 use crate::store::{Database, KeyState, NewKey, OpenError, ServerLock, Store, StoreError};
@@ -27,6 +29,7 @@ pub struct Application {
     housekeeping: Housekeeping,
     listener: TcpListener,
     address: SocketAddr,
+    admin: Option<(TcpListener, SocketAddr)>,
     workers: usize,
     allowed_origins: Vec<Origin>,
     _lock: ServerLock,
@@ -80,25 +83,37 @@ impl Application {
         let throttle = database.read(|tx| Throttle::rebuild(&config.throttle, &clock, tx)).map_err(store_failed)?;
 
         let housekeeping = Housekeeping::new(&config, &clock, &intelligence.geoip);
-        let store = Store::start(database, &path, u32::try_from(workers).unwrap_or(u32::MAX))?;
+        let metrics = Arc::<Metrics>::default();
+        // Another one for the operator's port, so that no request ever waits for what is counted there.
+        let readers = workers + usize::from(config.admin.listen.is_some());
+        let readers = u32::try_from(readers).unwrap_or(u32::MAX);
+        let store = Store::start(database, &path, readers, metrics.writer.clone())?;
         let services = Services {
             keys: Keys::load(&store, config.rate_limit, &clock).map_err(store_failed)?,
-            sign_in: SignIn::new(&config, throttle, intelligence.clone(), clock.clone()),
+            sign_in: SignIn::new(&config, throttle, intelligence.clone(), metrics.clone(), clock.clone()),
             sessions: Sessions::new(config.session, clock.clone()),
             intelligence,
             store,
+            metrics,
+            is_stopping: AtomicBool::new(false),
             clock,
             trusted_proxies: config.server.trusted_proxies,
         };
 
-        let failed = |cause| StartError::Listen { address: config.server.listen, cause };
-        let listener = listen(config.server.listen).map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
+        let (listener, address) = bind(config.server.listen)?;
+        let admin = config.admin.listen.map(bind).transpose()?;
+        if let Some((_, address)) = &admin {
+            info!(address:%; "health and metrics");
+            if !address.ip().is_loopback() {
+                warn!("[admin] listens on {address}, where others may reach it: it asks nobody for a key");
+            }
+        }
         Ok(Self {
             services: web::Data::new(services),
             housekeeping,
             listener,
             address,
+            admin,
             workers,
             allowed_origins: config.server.allowed_origins,
             _lock: lock,
@@ -109,6 +124,12 @@ impl Application {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address of health and metrics, if there are any.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(|(_, address)| *address)
     }
 
     /// Answers requests until `stop` completes, ends what is under way, and writes what is still to
@@ -126,13 +147,29 @@ impl Application {
         let services = self.services.clone();
         let finding_out =
             actix_web::rt::spawn(async move { services.intelligence.keep_finding_out(&services.store).await });
+        let admin = self.admin.map(|(listener, _)| http::serve_admin(listener, self.services.clone())).transpose()?;
+        let admin = admin.map(|server| {
+            let handle = server.handle();
+            actix_web::rt::spawn(server);
+            handle
+        });
         let served = http::serve(self.listener, self.services.clone(), self.workers, self.allowed_origins, stop)?.await;
         writing.abort();
         housekeeping.abort();
         finding_out.abort();
+        if let Some(admin) = admin {
+            admin.stop(false).await;
+        }
         self.services.sign_in.unwritten.flush(&self.services.store).await;
         served
     }
+}
+
+fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |cause| StartError::Listen { address, cause };
+    let listener = listen(address).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
 }
 
 /// Binds the socket as the standard library does, but for the number of connections that may wait to

@@ -20,7 +20,8 @@
 //! | [`intelligence`] | who is behind the addresses of sign-ins, found out after the answer and stored |
 //! | [`attempt_log`] | attempts whose record does not wait for the disk |
 //! | [`housekeeping`] | the broom for old attempts and dead sessions; the watches on the WAL and on the files of `geoip` |
-//! | [`http`] | routes, request bodies and answers; one file for each endpoint |
+//! | [`http`] | routes, request bodies and answers; one file for each endpoint; the operator's port (`http::admin`) |
+//! | [`metrics`] | what the server counts and measures of itself |
 //! | [`application`] | the server as a whole: built, then run until told to stop |
 //! | [`cli`] | the command line; one file for each group of commands |
 //! | [`clock`], [`logging`] | the one source of time; the form of the log |
@@ -65,6 +66,7 @@ pub mod http;
 pub mod intelligence;
 pub mod keys;
 pub mod logging;
+pub mod metrics;
 pub mod session;
 pub mod sign_in;
 pub mod store;

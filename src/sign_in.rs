@@ -22,6 +22,7 @@ use crate::domain::{
 };
 use crate::intelligence::Intelligence;
 use crate::keys::Key;
+use crate::metrics::Metrics;
 use crate::store::{Attempt, Customer, NewCustomer, NewSession, Store, StoreError, Tx};
 use crate::throttle::{Limit, Throttle};
 use deny::deny_reason;
@@ -33,8 +34,10 @@ pub struct SignIn {
     policy: Arc<SignInConfig>,
     canonicalization: Canonicalization,
     session_lifetime: Duration,
-    throttle: Throttle,
+    /// How often it may be attempted.
+    pub throttle: Throttle,
     intelligence: Arc<Intelligence>,
+    metrics: Arc<Metrics>,
     clock: Clock,
     /// The attempts whose record does not wait for the disk.
     pub unwritten: AttemptLog,
@@ -61,6 +64,8 @@ pub enum Answer {
     SignedIn(IdentityId),
     /// The database failed: E001.
     Failed(StoreError),
+    /// The operator's rules deny where the customer is: E001.
+    Denied,
     /// A documented refusal.
     Refused {
         /// Which.
@@ -68,6 +73,17 @@ pub enum Answer {
         /// With E006: the time after which an attempt is let through again.
         retry_after: Option<Duration>,
     },
+}
+
+impl Answer {
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::SignedIn(_) => Outcome::SignedIn,
+            Self::Failed(_) => Outcome::Refused(Refusal::LoginFailed),
+            Self::Denied => Outcome::Denied,
+            Self::Refused { refusal, .. } => Outcome::Refused(*refusal),
+        }
+    }
 }
 
 impl From<Refusal> for Answer {
@@ -84,13 +100,20 @@ pub struct Overloaded;
 impl SignIn {
     /// Signs in by the rules of `config`.
     #[must_use]
-    pub fn new(config: &Config, throttle: Throttle, intelligence: Arc<Intelligence>, clock: Clock) -> Self {
+    pub fn new(
+        config: &Config,
+        throttle: Throttle,
+        intelligence: Arc<Intelligence>,
+        metrics: Arc<Metrics>,
+        clock: Clock,
+    ) -> Self {
         Self {
             policy: Arc::new(config.sign_in.clone()),
             canonicalization: config.email.canonicalization,
             session_lifetime: config.session.lifetime.get(),
             throttle,
             intelligence,
+            metrics,
             clock,
             unwritten: AttemptLog::default(),
         }
@@ -103,19 +126,32 @@ impl SignIn {
     /// When the write queue is full.
     pub async fn sign_in(&self, key: &Key, request: Request, store: &Store) -> Result<Answer, Overloaded> {
         let now = self.clock.now();
-        let session_ends_at = now + self.session_lifetime;
-        let mut attempt =
+        let attempt =
             Attempt { organisation: key.organisation, api_key: key.id, mailbox: None, email: None, ip: request.ip };
+        if key.kind == KeyKind::Dev
+            && let Some(email) = &request.email
+            && let Some(scene) = Scene::of(email)
+        {
+            let played = scene.play(key, email.clone(), now + self.session_lifetime, now, store).await;
+            return self.answer(played, attempt, now);
+        }
+        let answer = self.attempt(key, request, attempt, now, store).await?;
+        self.metrics.count_sign_in(answer.outcome());
+        Ok(answer)
+    }
 
+    async fn attempt(
+        &self,
+        key: &Key,
+        request: Request,
+        mut attempt: Attempt,
+        now: Timestamp,
+        store: &Store,
+    ) -> Result<Answer, Overloaded> {
         let Some(email) = request.email.clone() else {
             let recorded = store.write(record_invalid_email(attempt.clone(), now)).await;
             return self.answer(recorded, attempt, now);
         };
-        if key.kind == KeyKind::Dev
-            && let Some(scene) = Scene::of(&email)
-        {
-            return self.answer(scene.play(key, email, session_ends_at, now, store).await, attempt, now);
-        }
         let canonical = email.canonical(self.canonicalization);
         let mailbox = canonical.mailbox(key.organisation);
         attempt.mailbox = Some(mailbox);
@@ -136,7 +172,7 @@ impl SignIn {
             self.intelligence.note(ip);
             if deny_reason(&self.policy.deny, &self.intelligence.geoip, ip.get()).is_some() {
                 self.unwritten.note(attempt, Outcome::Denied, now);
-                return Ok(Refusal::LoginFailed.into());
+                return Ok(Answer::Denied);
             }
         }
 
@@ -147,7 +183,7 @@ impl SignIn {
             country: self.intelligence.country(attempt.ip),
             email,
             canonical,
-            session_ends_at,
+            session_ends_at: now + self.session_lifetime,
             now,
         };
         let decided = store.write(move |tx| candidate.decide_and_record(tx)).await;

@@ -16,6 +16,7 @@ use magic_auth::domain::{
 };
 use magic_auth::intelligence::Intelligence;
 use magic_auth::keys::{Key, Keys};
+use magic_auth::metrics::Metrics;
 use magic_auth::sign_in::{Answer, Request, SignIn};
 use magic_auth::store::{Database, NewKey, Store};
 use magic_auth::throttle::{Throttle, TooSoon};
@@ -114,10 +115,11 @@ impl Shop {
             Throttle::rebuild(&config.throttle, &clock, tx)
         })?;
         let intelligence = Intelligence::new(&config.geoip, clock.clone())?;
-        let store = Store::start(database, &config.database.path, 1)?;
+        let metrics = Arc::<Metrics>::default();
+        let store = Store::start(database, &config.database.path, 1, metrics.writer.clone())?;
         let key = Keys::load(&store, config.rate_limit, &clock)?.find(&key, &store)?;
         Ok(Self {
-            sign_in: SignIn::new(&config, throttle, Arc::new(intelligence), clock),
+            sign_in: SignIn::new(&config, throttle, Arc::new(intelligence), metrics, clock),
             store,
             key: key.context("the key that was made is not there")?,
             runtime: Runtime::new()?,

@@ -49,6 +49,8 @@ pub struct Config {
     pub geoip: GeoIpConfig,
     /// How long things are kept.
     pub retention: RetentionConfig,
+    /// Where the operator looks at the server.
+    pub admin: AdminConfig,
     /// How the log looks.
     pub log: LogConfig,
 }
@@ -288,6 +290,15 @@ impl Default for RetentionConfig {
     fn default() -> Self {
         Self { login_attempts: Period::new(Duration::from_hours(90 * 24)) }
     }
+}
+
+/// `[admin]`
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdminConfig {
+    /// The address and port of health and metrics; absent: there are none.
+    #[serde(deserialize_with = "values::some_socket_address")]
+    pub listen: Option<SocketAddr>,
 }
 
 /// `[log]`

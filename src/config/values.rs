@@ -212,6 +212,11 @@ pub(super) fn socket_address<'de, D: Deserializer<'de>>(deserializer: D) -> Resu
     String::deserialize(deserializer)?.parse().map_err(|_| de::Error::custom(expected))
 }
 
+/// Like [`socket_address`], for a key that may be absent.
+pub(super) fn some_socket_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    socket_address(deserializer).map(Some)
+}
+
 /// Reads a value that is written as text by its `FromStr`, within the visit, so that an error knows its line also in
 /// a list of several lines.
 struct Text<Value>(PhantomData<Value>);

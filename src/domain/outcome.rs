@@ -74,14 +74,22 @@ pub enum Outcome {
     Denied,
 }
 
-/// Written `OK`, `denied`, or as the refusal's code.
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
+impl Outcome {
+    /// `OK`, `denied`, or the refusal's code.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
             Self::SignedIn => "OK",
             Self::Refused(refusal) => refusal.code(),
             Self::Denied => "denied",
-        })
+        }
+    }
+}
+
+/// Written by its name.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
     }
 }
 

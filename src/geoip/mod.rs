@@ -22,6 +22,7 @@ mod tests;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use log::{error, info};
 
@@ -31,6 +32,7 @@ pub use reverse_dns::{ReverseDns, SystemServersError, Unanswered};
 pub use source::{Contents, Examined, GeoIpError, SourceFile};
 
 use crate::config::GeoIpConfig;
+use crate::domain::Timestamp;
 use address::Address;
 use database::Scope;
 use hosting::HostingAsns;
@@ -90,6 +92,14 @@ impl GeoIp {
             address.asked_for().map(|address| Found::look_up(address, Scope::Traits, &sources, &self.hosting).record);
         let Record { country, asn, flags, .. } = found.unwrap_or_default();
         IpTraits { kind: address.kind, country, asn, flags }
+    }
+
+    /// How long ago each file was made, by its path.
+    #[must_use]
+    pub fn ages(&self, now: Timestamp) -> Vec<(String, Duration)> {
+        let sources = self.sources.read().unwrap_or_else(PoisonError::into_inner);
+        let files = self.files.iter().zip(sources.iter());
+        files.map(|(file, source)| (file.path.display().to_string(), now.since(source.made_at))).collect()
     }
 
     /// Reads the files anew that have changed since they were last read, each as a whole. One that is broken or gone

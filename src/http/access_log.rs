@@ -5,6 +5,7 @@
 use std::future::{Ready, ready};
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
+use std::time::Duration;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
@@ -82,15 +83,14 @@ pub(super) async fn log_request(
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert(RequestId::HEADER, value);
     }
-    let duration = services.clock.steady().saturating_sub(started);
-    log_response(&response, &id, duration.as_secs_f64() * 1_000.0, &services);
+    log_response(&response, &id, services.clock.steady().saturating_sub(started), &services);
     Ok(response)
 }
 
 /// `OPTIONS` and `CONNECT`. Anything longer is whatever somebody likes to write into the log.
 const LONGEST_METHOD: usize = 7;
 
-fn log_response(response: &ServiceResponse, id: &RequestId, duration_ms: f64, services: &Services) {
+fn log_response(response: &ServiceResponse, id: &RequestId, duration: Duration, services: &Services) {
     let request = response.request();
     let status = response.status().as_u16();
     let peer = request.peer_addr().map_or(IpAddr::from(Ipv4Addr::UNSPECIFIED), |address| address.ip());
@@ -100,13 +100,16 @@ fn log_response(response: &ServiceResponse, id: &RequestId, duration_ms: f64, se
     if let Some(ApiError::Internal(cause)) = response.response().error().and_then(|error| error.as_error()) {
         error!(request_id = id.as_str(); "a request failed: {cause}");
     }
+    let route = request.match_pattern();
+    let route = route.as_deref().unwrap_or("-");
+    services.metrics.count_request(route, status, duration);
     info!(
         request_id = id.as_str(),
         method = Some(request.method().as_str()).filter(|method| method.len() <= LONGEST_METHOD).unwrap_or("-"),
-        route = request.match_pattern().as_deref().unwrap_or("-"),
+        route,
         status,
         code,
-        duration_ms = (duration_ms * 1_000.0).round() / 1_000.0,
+        duration_ms = (duration.as_secs_f64() * 1e6).round() / 1e3,
         client:% = client_address(peer, request.headers(), &services.trusted_proxies),
         organisation = caller.map(|caller| caller.organisation_name.as_str()),
         key = caller.map(|caller| caller.label.as_str()),

@@ -5,6 +5,7 @@
 
 mod access_log;
 mod account_info;
+mod admin;
 mod api_key;
 mod body;
 mod docs;
@@ -22,6 +23,7 @@ mod unread_body;
 
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_cors::Cors;
@@ -36,9 +38,11 @@ use crate::config::Origin;
 use crate::domain::Network;
 use crate::intelligence::Intelligence;
 use crate::keys::Keys;
+use crate::metrics::Metrics;
 use crate::session::Sessions;
 use crate::sign_in::SignIn;
 use crate::store::Store;
+pub use admin::serve_admin;
 pub(crate) use reply::retry_after_seconds;
 
 /// For the head of a connection's first request. (A body has a deadline of its own; a later head must come
@@ -80,6 +84,10 @@ pub struct Services {
     pub intelligence: Arc<Intelligence>,
     /// The database.
     pub store: Store,
+    /// What is counted and measured.
+    pub metrics: Arc<Metrics>,
+    /// Whether the server has been told to stop.
+    pub is_stopping: AtomicBool,
     /// The time.
     pub clock: Clock,
     /// Whose `X-Forwarded-For` is believed.
@@ -109,6 +117,7 @@ pub fn serve(
     allowed_origins: Vec<Origin>,
     stop: impl Future<Output = ()> + 'static,
 ) -> std::io::Result<Server> {
+    let stopping = services.clone();
     let app = move || {
         App::new()
             .app_data(services.clone())
@@ -129,6 +138,7 @@ pub fn serve(
     let handle = server.handle();
     actix_web::rt::spawn(async move {
         stop.await;
+        stopping.is_stopping.store(true, Ordering::Relaxed);
         handle.stop(true).await;
     });
     Ok(server)

@@ -73,6 +73,7 @@ pub(super) async fn handle(
             let signed_in = SignedIn { success: Always, identity_id: identity.expose().to_owned() };
             Ok(json(StatusCode::OK, "OK", &SignInAnswer::SignedIn(signed_in)))
         }
+        Answer::Denied => Ok(refused(Refusal::LoginFailed)),
         Answer::Refused { refusal, retry_after } => {
             let mut response = refused(refusal);
             if let Some(wait) = retry_after {

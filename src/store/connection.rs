@@ -8,7 +8,7 @@ use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::config::DbConfig;
 use rusqlite::{CachedStatement, Connection, OpenFlags, ffi};
 
-use super::{OpenError, schema};
+use super::{OpenError, StoreError, schema};
 
 /// How long a command waits for the lock that a busy server takes again and again: seconds.
 const PATIENCE: i32 = 10;
@@ -38,6 +38,11 @@ impl<'c> Tx<'c> {
     /// The compiled statement, from the connection's cache.
     pub(super) fn prepare(&self, sql: &str) -> rusqlite::Result<CachedStatement<'c>> {
         self.connection.prepare_cached(sql)
+    }
+
+    /// Writes what stands in the file's header already.
+    pub(super) fn rewrite_header(&self) -> Result<(), StoreError> {
+        Ok(self.connection.pragma_update(None, "user_version", schema::VERSION)?)
     }
 
     /// The number of the row that was inserted last.

@@ -20,6 +20,12 @@ pub(super) struct Batch {
     pub(super) emptyings: Vec<oneshot::Sender<Result<bool, StoreError>>>,
 }
 
+impl Batch {
+    pub(super) fn len(&self) -> i64 {
+        i64::try_from(self.jobs.len() + self.emptyings.len()).unwrap_or(i64::MAX)
+    }
+}
+
 impl Extend<Order> for Batch {
     fn extend<I: IntoIterator<Item = Order>>(&mut self, orders: I) {
         for order in orders {

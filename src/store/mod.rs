@@ -45,6 +45,7 @@ pub use residue::Residue;
 pub use restore::{Restored, restore};
 pub use sessions::{NewSession, Session};
 
+use crate::metrics::WriterMetrics;
 use writer::Writer;
 
 /// An open database file of the current schema, with one connection that reads and writes.
@@ -162,9 +163,9 @@ impl Store {
     ///
     /// # Errors
     /// When the readers cannot be opened.
-    pub fn start(database: Database, path: &Path, readers: u32) -> Result<Self, OpenError> {
+    pub fn start(database: Database, path: &Path, readers: u32, metrics: WriterMetrics) -> Result<Self, OpenError> {
         let readers = connection::open_reader_pool(path, readers)?;
-        let writer = Writer::start(database.connection, path)?;
+        let writer = Writer::start(database.connection, path, metrics)?;
         Ok(Self { readers, writer, path: path.to_owned() })
     }
 
@@ -196,6 +197,16 @@ impl Store {
     /// What `work` says, or that the database cannot be read.
     pub fn read<T>(&self, work: impl FnOnce(&Tx<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
         work(&Tx::new(&*self.readers.get()?))
+    }
+
+    /// Goes the way of a job to the writer and back. When the last transaction failed, also the way to the disk: nothing
+    /// else would tell that it is well again while nobody signs in.
+    ///
+    /// # Errors
+    /// What a sign-in would fail by.
+    pub async fn prove_writing(&self) -> Result<(), StoreError> {
+        let is_failing = self.writer.is_failing();
+        self.write(move |tx| if is_failing { tx.rewrite_header() } else { Ok(()) }).await
     }
 
     /// How many bytes the WAL has on the disk.

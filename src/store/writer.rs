@@ -9,6 +9,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
@@ -19,6 +20,8 @@ use tokio::sync::oneshot;
 use super::job::{self, Batch, Job, Order};
 use super::open_file::OpenFile;
 use super::{BatchError, Database, OpenError, StoreError, Tx};
+use crate::clock::Clock;
+use crate::metrics::WriterMetrics;
 
 /// Jobs in one commit. From eight on the sync is well shared; with 64 a job waits a few
 /// milliseconds at most for the others of its batch.
@@ -33,18 +36,32 @@ const MAX_QUEUE: usize = 1_024;
 pub(super) struct Writer {
     queue: Option<SyncSender<Order>>,
     thread: Option<JoinHandle<()>>,
+    metrics: WriterMetrics,
+    is_failing: Arc<AtomicBool>,
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, path: &Path) -> Result<Self, OpenError> {
+    pub(super) fn start(connection: Connection, path: &Path, metrics: WriterMetrics) -> Result<Self, OpenError> {
         let (queue, orders) = sync_channel(MAX_QUEUE);
-        let file = Some(OpenFile::new(connection, path));
-        let mut desk = Desk { file, path: path.to_owned(), is_gone: false };
+        let is_failing = Arc::<AtomicBool>::default();
+        let mut desk = Desk {
+            file: Some(OpenFile::new(connection, path)),
+            path: path.to_owned(),
+            is_gone: false,
+            clock: Clock::system(),
+            metrics: metrics.clone(),
+            is_failing: is_failing.clone(),
+        };
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || desk.work_off(&orders))
             .map_err(OpenError::Thread)?;
-        Ok(Self { queue: Some(queue), thread: Some(thread) })
+        Ok(Self { queue: Some(queue), thread: Some(thread), metrics, is_failing })
+    }
+
+    /// Whether the last transaction failed.
+    pub(super) fn is_failing(&self) -> bool {
+        self.is_failing.load(Ordering::Relaxed)
     }
 
     /// Puts a job into the queue. The receiver gets its result after the commit.
@@ -65,9 +82,15 @@ impl Writer {
     }
 
     fn send(&self, order: Order) -> Result<(), StoreError> {
-        self.queue.as_ref().ok_or(StoreError::Stopped)?.try_send(order).map_err(|error| match error {
-            TrySendError::Full(_) => StoreError::Overloaded,
-            TrySendError::Disconnected(_) => StoreError::Stopped,
+        let queue = self.queue.as_ref().ok_or(StoreError::Stopped)?;
+        // Before it is there, for the writer may take it off at once.
+        self.metrics.waiting.inc();
+        queue.try_send(order).map_err(|error| {
+            self.metrics.waiting.dec();
+            match error {
+                TrySendError::Full(_) => StoreError::Overloaded,
+                TrySendError::Disconnected(_) => StoreError::Stopped,
+            }
         })
     }
 }
@@ -91,6 +114,9 @@ struct Desk {
     /// Whether the file was removed or replaced. Nothing is written any more then: the readers still have the
     /// old one open, and a writer beside them on another would damage it.
     is_gone: bool,
+    clock: Clock,
+    metrics: WriterMetrics,
+    is_failing: Arc<AtomicBool>,
 }
 
 impl Desk {
@@ -98,7 +124,7 @@ impl Desk {
         while let Ok(first) = orders.recv() {
             let mut batch = Batch::default();
             batch.extend(std::iter::once(first).chain(orders.try_iter()).take(MAX_BATCH));
-            let failure = self.commit(&mut batch.jobs).err().map(Arc::new);
+            let failure = self.commit_measured(&mut batch.jobs).err().map(Arc::new);
             if let Some(failure) = &failure {
                 // Who waits behind this batch would wait for the same lock, for as long again.
                 if failure.is_busy() {
@@ -106,6 +132,7 @@ impl Desk {
                 }
                 error!("a batch of {} jobs was not committed: {failure}", batch.jobs.len());
             }
+            self.metrics.waiting.dec_by(batch.len());
             for job in batch.jobs {
                 job.answer(failure.as_ref());
             }
@@ -115,12 +142,22 @@ impl Desk {
         }
     }
 
-    /// Commits the batch, but for the jobs that failed by themselves. When it fails, nothing of the
-    /// batch is kept.
-    fn commit(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), BatchError> {
+    fn commit_measured(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), BatchError> {
         if batch.is_empty() {
             return Ok(());
         }
+        let started = self.clock.steady();
+        let result = self.commit(batch);
+        self.metrics.commit.observe(self.clock.steady().saturating_sub(started).as_secs_f64());
+        self.metrics.batch.observe(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
+        self.metrics.failures.inc_by(result.is_err().into());
+        self.is_failing.store(result.is_err(), Ordering::Relaxed);
+        result
+    }
+
+    /// Commits the batch, but for the jobs that failed by themselves. When it fails, nothing of the
+    /// batch is kept.
+    fn commit(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), BatchError> {
         self.with_file(|file| run_in_transaction(&file.connection, batch))
     }
 
@@ -204,7 +241,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("magic-auth.db");
         let database = Database::open(&path).unwrap();
-        Fixture { store: Store::start(database, &path, 1).unwrap(), _folder: folder }
+        Fixture { store: Store::start(database, &path, 1, WriterMetrics::default()).unwrap(), _folder: folder }
     }
 
     fn names(store: &Store) -> Vec<String> {

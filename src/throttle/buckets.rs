@@ -34,6 +34,10 @@ impl Buckets {
         }
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).len()).sum()
+    }
+
     /// A panic cannot leave a map of plain numbers half changed. (The key is a hash already.)
     fn shard(&self, key: u64) -> MutexGuard<'_, HashMap<u64, Nanos>> {
         self.shards[(key >> 32) as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)

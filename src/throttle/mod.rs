@@ -105,6 +105,13 @@ impl Throttle {
         }
     }
 
+    /// How many networks and mailboxes are remembered.
+    #[must_use]
+    pub fn count_keys(&self) -> [(Limit, usize); 2] {
+        let count = |limiter: &Option<Limiter>| limiter.as_ref().map_or(0, |limiter| limiter.buckets.len());
+        [(Limit::Network, count(&self.networks)), (Limit::Mailbox, count(&self.mailboxes))]
+    }
+
     /// The limiter of networks and the key of this one in it; `None` when it is not limited.
     fn network(&self, organisation: OrganisationId, ip: Option<ClientIp>) -> Option<(&Limiter, u64)> {
         let network = ip?.throttled_network()?;

@@ -28,6 +28,8 @@ pub const RIVAL: &str = "PRODrival00000000000000000000000";
 /// A server with its own folder, which is deleted with it.
 pub struct TestApp {
     pub address: SocketAddr,
+    /// Of health and metrics, with `[admin] listen`.
+    pub admin_address: Option<SocketAddr>,
     /// The server's clock.
     pub clock: Clock,
     pub folder: TempDir,
@@ -91,17 +93,17 @@ pub fn write_private(path: &Path, content: &str) {
 fn start(folder: TempDir, clock: Clock) -> TestApp {
     let config = Config::load(Some(&folder.path().join("config.toml"))).unwrap();
     let (stop, stopped) = oneshot::channel();
-    let (ready, address) = std::sync::mpsc::channel();
+    let (ready, addresses) = std::sync::mpsc::channel();
     let server_clock = clock.clone();
     let server = std::thread::spawn(move || {
         actix_web::rt::System::new().block_on(async {
             let application = Application::build(config, server_clock).unwrap();
-            ready.send(application.address()).unwrap();
+            ready.send((application.address(), application.admin_address())).unwrap();
             application.run_until(async { drop(stopped.await) }).await.unwrap();
         });
     });
-    let address = address.recv().expect("the server starts");
-    TestApp { address, clock, folder, stop: Some(stop), server: Some(server) }
+    let (address, admin_address) = addresses.recv().expect("the server starts");
+    TestApp { address, admin_address, clock, folder, stop: Some(stop), server: Some(server) }
 }
 
 impl TestApp {

@@ -9,6 +9,7 @@ mod dns_server;
 mod process;
 
 mod account_info;
+mod admin;
 mod bodies;
 mod cli;
 mod docs;

@@ -1,0 +1,111 @@
+//! The operator's own port (`[admin] listen`): whether the server lives and is ready, and what it measures.
+
+use std::future::{Ready, ready};
+use std::net::TcpListener;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::http::header::{ACCEPT, CONTENT_TYPE};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use log::error;
+use serde::Serialize;
+use tokio::sync::Mutex;
+
+use super::Services;
+use crate::metrics::{Format, Levels};
+use crate::store::StoreError;
+
+/// A writer that has not answered by then is not ready to serve anybody.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Serves on a listener of its own, which must not be the public one.
+///
+/// # Errors
+/// When the listener cannot be used.
+pub fn serve_admin(listener: TcpListener, services: web::Data<Services>) -> std::io::Result<Server> {
+    let session_count = web::Data::new(SessionCount::default());
+    let app = move || {
+        App::new()
+            .app_data(services.clone())
+            .app_data(session_count.clone())
+            .route("/health/live", web::get().to(live))
+            .route("/health/ready", web::get().to(readiness))
+            .route("/metrics", web::get().to(metrics))
+    };
+    Ok(HttpServer::new(app).workers(1).disable_signals().shutdown_timeout(1).listen(listener)?.run())
+}
+
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// The process answers: that is all that is asked.
+fn live() -> Ready<HttpResponse> {
+    ready(HttpResponse::Ok().json(Health { status: "ok", reason: None }))
+}
+
+/// Whether sign-ins would succeed: the server is not about to stop, and what the writer writes reaches the disk.
+async fn readiness(services: web::Data<Services>) -> HttpResponse {
+    let reason = if services.is_stopping.load(Ordering::Relaxed) {
+        Some("the server is stopping".to_owned())
+    } else {
+        match tokio::time::timeout(PATIENCE, services.store.prove_writing()).await {
+            // There is much to do, and it is being done.
+            Ok(Ok(()) | Err(StoreError::Overloaded)) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some(format!("the disk has not answered for {} s", PATIENCE.as_secs())),
+        }
+    };
+    match reason {
+        None => HttpResponse::Ok().json(Health { status: "ok", reason }),
+        Some(_) => HttpResponse::ServiceUnavailable().json(Health { status: "unavailable", reason }),
+    }
+}
+
+async fn metrics(
+    services: web::Data<Services>,
+    session_count: web::Data<SessionCount>,
+    request: HttpRequest,
+) -> HttpResponse {
+    let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let format = Format::of_accept(accept);
+    let levels = Levels {
+        throttle_keys: services.sign_in.throttle.count_keys(),
+        wal_bytes: services.store.wal_size(),
+        sessions: session_count.get(&services).await,
+        geoip_ages: services.intelligence.geoip.ages(services.clock.now()),
+    };
+    match services.metrics.encode(&levels, format) {
+        Ok(text) => HttpResponse::Ok().insert_header((CONTENT_TYPE, format.content_type())).body(text),
+        Err(error) => {
+            error!("the metrics cannot be written: {error}");
+            HttpResponse::InternalServerError().finish()
+        }
+    }
+}
+
+/// How many sessions there are, counted once a minute at most: it means to read all of them.
+#[derive(Debug, Default)]
+struct SessionCount {
+    /// The count, and when it was made by the steady clock. Held by whoever counts anew.
+    last: Mutex<Option<(u64, Duration)>>,
+}
+
+impl SessionCount {
+    const MAX_AGE: Duration = Duration::from_mins(1);
+
+    async fn get(&self, services: &web::Data<Services>) -> Option<u64> {
+        let mut last = self.last.lock().await;
+        let now = services.clock.steady();
+        if last.is_none_or(|(_, counted_at)| now >= counted_at + Self::MAX_AGE) {
+            let services = services.clone();
+            let counted = web::block(move || services.store.read(|tx| tx.count_sessions())).await;
+            *last = counted.ok().and_then(Result::ok).map(|count| (count, now));
+        }
+        last.map(|(count, _)| count)
+    }
+}
