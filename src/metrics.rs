@@ -14,7 +14,6 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::domain::Outcome;
-use crate::throttle::Limit;
 
 /// All that is counted and measured.
 #[derive(Debug)]
@@ -44,8 +43,10 @@ pub struct WriterMetrics {
 /// What is not counted, but looked at when somebody asks.
 #[derive(Debug)]
 pub struct Levels {
-    /// The mailboxes and networks that the throttle remembers.
-    pub throttle_keys: [(Limit, usize); 2],
+    /// The networks that the throttle remembers.
+    pub throttled_networks: usize,
+    /// The mailboxes that the throttle remembers.
+    pub throttled_mailboxes: usize,
     /// The size of the WAL.
     pub wal_bytes: u64,
     /// The sessions in the database, living and dead; `None`: not known at present.
@@ -174,11 +175,7 @@ impl Metrics {
 
 impl LevelGauges {
     fn set(&self, levels: &Levels) {
-        for (limit, keys) in levels.throttle_keys {
-            let limit = match limit {
-                Limit::Network => "ip",
-                Limit::Mailbox => "email",
-            };
+        for (limit, keys) in [("ip", levels.throttled_networks), ("email", levels.throttled_mailboxes)] {
             self.throttle_keys.get_or_create(&[("limit", limit)]).set(to_gauge(keys));
         }
         self.wal_bytes.set(to_gauge(levels.wal_bytes));

@@ -74,7 +74,8 @@ async fn metrics(
     let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let format = Format::of_accept(accept);
     let levels = Levels {
-        throttle_keys: services.sign_in.throttle.count_keys(),
+        throttled_networks: services.sign_in.throttle.count_networks(),
+        throttled_mailboxes: services.sign_in.throttle.count_mailboxes(),
         wal_bytes: services.store.wal_size(),
         sessions: session_count.get(&services).await,
         geoip_ages: services.intelligence.geoip.ages(services.clock.now()),

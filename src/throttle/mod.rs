@@ -105,11 +105,16 @@ impl Throttle {
         }
     }
 
-    /// How many networks and mailboxes are remembered.
+    /// How many networks are remembered.
     #[must_use]
-    pub fn count_keys(&self) -> [(Limit, usize); 2] {
-        let count = |limiter: &Option<Limiter>| limiter.as_ref().map_or(0, |limiter| limiter.buckets.len());
-        [(Limit::Network, count(&self.networks)), (Limit::Mailbox, count(&self.mailboxes))]
+    pub fn count_networks(&self) -> usize {
+        self.networks.as_ref().map_or(0, |limiter| limiter.buckets.len())
+    }
+
+    /// How many mailboxes are remembered.
+    #[must_use]
+    pub fn count_mailboxes(&self) -> usize {
+        self.mailboxes.as_ref().map_or(0, |limiter| limiter.buckets.len())
     }
 
     /// The limiter of networks and the key of this one in it; `None` when it is not limited.
