@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::races::Load;
+use crate::cases::Load;
 use crate::summary::{LoadedSummary, RaceSummary, Summary};
 
 const WIDTH: f64 = 760.0;

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use anyhow::ensure;
 
+use crate::cases::Load;
 use crate::peers::Peer;
-use crate::races::Load;
 
 /// A server under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,37 +11,11 @@ use magic_auth::domain::{ApiKey, CustomerId, Permissions};
 use magic_auth::store::{Database, NewKey, NewSession, StoreError};
 use rusqlite::{Connection, params};
 
+use crate::cases::{KNOWN, Load, Stock};
 use crate::contestants::{Contestant, KEY, configuration, magic_auth};
-use crate::races::Load;
-
-/// The customers whose addresses `load.lua` knows.
-const KNOWN: u32 = 10_000;
 
 /// The tables of the peers that have none of their own.
 const PEERS_SCHEMA: &str = include_str!("../peers/schema.sql");
-
-/// What is in a database at the start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stock {
-    /// The known customers and nothing else.
-    Known,
-    /// So many customers.
-    Customers(u32),
-    /// So many customers, each with a session.
-    Sessions(u32),
-    /// So many customers, and as many attempts in the last ten minutes, each for another mailbox and from another
-    /// network.
-    Attempts(u32),
-}
-
-impl Stock {
-    fn customers(self) -> u32 {
-        match self {
-            Self::Known => KNOWN,
-            Self::Customers(count) | Self::Sessions(count) | Self::Attempts(count) => count,
-        }
-    }
-}
 
 /// The databases.
 pub struct Data {

@@ -6,7 +6,7 @@
 //!
 //! - [`races`] says who runs against whom under which load, and [`contestants`] how each is started;
 //! - [`trial`] is one server under one load, with [`server`], [`wrk`] and [`disk`] as its instruments;
-//! - [`data`] makes the databases that they start with;
+//! - [`cases`] are the loads and what is in the databases, which [`data`] makes;
 //! - [`summary`] compares, [`report`] and [`chart`] show;
 //! - [`peers`] are the servers that the benchmark brings itself: it runs its own executable for them.
 
@@ -14,6 +14,7 @@
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 #![expect(unreachable_pub, reason = "nothing of a benchmark can be reached from elsewhere")]
 
+mod cases;
 mod chart;
 mod contestants;
 mod data;

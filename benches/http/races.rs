@@ -1,8 +1,8 @@
 //! Who runs against whom, under which load.
 
 use crate::Options;
+use crate::cases::{Load, Stock};
 use crate::contestants::Contestant;
-use crate::data::Stock;
 
 /// Servers that are compared with each other. Everything is told in relation to the first.
 #[derive(Debug)]
@@ -20,31 +20,6 @@ pub struct Runner {
     pub contestant: Contestant,
     /// What is in its database when it starts.
     pub data: Stock,
-}
-
-/// What the clients do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Load {
-    /// They sign in: half of them are new, half are among 10,000 known ones.
-    SignIn,
-    /// They try one address again and again, which the throttle refuses (E006).
-    Flood,
-    /// They ask whose session it is.
-    AccountInfo,
-    /// Nothing: what counts is the start.
-    Nothing,
-}
-
-impl Load {
-    /// What `load.lua` calls it; `None`: there is none.
-    pub fn name(self) -> Option<&'static str> {
-        match self {
-            Self::SignIn => Some("sign-in"),
-            Self::Flood => Some("flood"),
-            Self::AccountInfo => Some("account-info"),
-            Self::Nothing => None,
-        }
-    }
 }
 
 /// The connections where their number is not what is asked.

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
+use crate::cases::Load;
 use crate::chart;
-use crate::races::Load;
 use crate::summary::{LoadedSummary, RaceSummary, RunnerSummary, Summary};
 
 pub fn write(summary: &Summary, folder: &Path) -> anyhow::Result<()> {

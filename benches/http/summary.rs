@@ -5,8 +5,9 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::Options;
+use crate::cases::Load;
 use crate::contestants::Contestant;
-use crate::races::{Load, Race};
+use crate::races::Race;
 use crate::trial::{Loaded, Trial};
 
 /// The result of the whole run.

@@ -7,10 +7,11 @@ use anyhow::ensure;
 use rusqlite::Connection;
 use serde::Serialize;
 
+use crate::cases::Load;
 use crate::contestants::Contestant;
 use crate::data::Data;
 use crate::disk;
-use crate::races::{Load, Race, Runner};
+use crate::races::{Race, Runner};
 use crate::server::{Server, cpu_us_of_ended_children};
 use crate::wrk::{self, Driven};
 

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context as _, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::races::Load;
+use crate::cases::Load;
 
 /// What the clients saw.
 #[derive(Clone, Debug, Deserialize, Serialize)]
