@@ -22,6 +22,8 @@ pub struct Metrics {
     sign_ins: Family<[(&'static str, &'static str); 1], Counter>,
     requests: Family<Request, Counter>,
     durations: Family<Route, Histogram, fn() -> Histogram>,
+    /// Referrals that were ignored, for they are malformed or name nobody.
+    pub ignored_referrals: Counter,
     /// What the writer measures.
     pub writer: WriterMetrics,
     levels: LevelGauges,
@@ -104,11 +106,17 @@ impl Default for Metrics {
         let (sign_ins, requests) = (Family::default(), Family::default());
         let durations = Family::new_with_constructor(durations as fn() -> Histogram);
         let (writer, levels) = (WriterMetrics::default(), LevelGauges::default());
+        let ignored_referrals = Counter::default();
         let mut registry = Registry::with_prefix("magic_auth");
         let build = Family::<[(&'static str, &'static str); 1], Gauge>::default();
         build.get_or_create(&[("version", env!("CARGO_PKG_VERSION"))]).set(1);
         registry.register("build_info", "The version that runs", build);
         registry.register("sign_ins", "Sign-in attempts by their outcome", sign_ins.clone());
+        registry.register(
+            "ignored_referrals",
+            "Sign-ins with a referralId that is malformed or names nobody",
+            ignored_referrals.clone(),
+        );
         registry.register("http_requests", "Answered requests", requests.clone());
         registry.register_with_unit(
             "http_request_duration",
@@ -142,7 +150,7 @@ impl Default for Metrics {
             Unit::Seconds,
             levels.geoip_ages.clone(),
         );
-        Self { registry, sign_ins, requests, durations, writer, levels }
+        Self { registry, sign_ins, requests, durations, ignored_referrals, writer, levels }
     }
 }
 

@@ -178,6 +178,7 @@ impl SignIn {
 
         let candidate = Candidate {
             policy: self.policy.clone(),
+            metrics: self.metrics.clone(),
             attempt: attempt.clone(),
             request,
             country: self.intelligence.country(attempt.ip),
@@ -221,6 +222,7 @@ fn record_invalid_email(attempt: Attempt, now: Timestamp) -> impl Fn(&Tx<'_>) ->
 /// Somebody whom the throttle let through, and all that the decision about them needs.
 struct Candidate {
     policy: Arc<SignInConfig>,
+    metrics: Arc<Metrics>,
     attempt: Attempt,
     request: Request,
     country: Option<CountryCode>,
@@ -285,11 +287,13 @@ impl Candidate {
         let Some(sent) = &self.request.referral_id else { return Ok(None) };
         let Ok(cu_ref_no) = CuRefNo::parse(sent) else {
             debug!("a malformed referralId was ignored");
+            self.metrics.ignored_referrals.inc();
             return Ok(None);
         };
         let referrer = tx.find_referrer(self.attempt.organisation, &cu_ref_no)?;
         if referrer.is_none() {
             debug!("a referralId that names no customer was ignored");
+            self.metrics.ignored_referrals.inc();
         }
         Ok(referrer)
     }

@@ -86,6 +86,16 @@ fn requests_are_counted_by_route_and_status_and_timed() {
 }
 
 #[test]
+fn referrals_that_are_ignored_are_counted() {
+    let app = spawn_app_with(ADMIN);
+    for (number, referral) in ["broken", "1cGIHvFoQDGLAbcA"].iter().enumerate() {
+        let body = format!(r#"{{"email": "{number}@barasek.com", "referralId": "{referral}"}}"#);
+        app.shop().post("/api/v1/customer/magic-auth", "application/json", &body).identity();
+    }
+    assert_eq!(value(&metrics(&app), "magic_auth_ignored_referrals_total"), 2);
+}
+
+#[test]
 fn levels_are_those_of_the_moment() {
     let app = spawn_app_with(ADMIN);
     app.shop().identity("jan@barasek.com");
