@@ -23,9 +23,14 @@ use crate::shop::{DATABASE, KEY, Shop};
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Operation {
     SignIn,
+    /// A sign-in after a sync has failed, for which the database is opened again.
+    SignInAgain,
     Ban,
     RevokeKey,
     BackUp,
+    /// The start of the server after it was killed.
+    Start,
+    /// The start of the server on a database of the first version.
     Upgrade,
 }
 
@@ -97,7 +102,10 @@ impl Ground {
         let identity = server.sign_in(KEPT).unwrap();
         server.sign_in(BANNED).unwrap();
         let key = shop.run_well(&["key", "create", "--kind", "prod"]).trim().to_owned();
-        server.stop();
+        match operation {
+            Operation::Start => drop(server),
+            _ => drop(server.stop()),
+        }
         Self { files: shop.files(), claims: vec![Claim::SignedIn { identity }], key }
     }
 }
@@ -161,8 +169,12 @@ fn has_failed(shop: &Shop<'_>) -> bool {
 fn try_out<'s>(shim: &'s Shim, ground: &Ground, trial: Trial) -> anyhow::Result<Shop<'s>> {
     let shop = Shop::open(Some(shim), &ground.files);
     let claims = match trial.operation {
-        Operation::SignIn => sign_in(&shop, trial.failure())?,
-        Operation::Upgrade => upgrade(&shop, trial.failure())?,
+        Operation::SignIn => sign_in(&shop, None, trial.failure())?,
+        Operation::SignInAgain => {
+            let earlier = Failure { kind: Kind::Sync, first: 1, for_ever: false, error: libc::EIO };
+            sign_in(&shop, Some(earlier), trial.failure())?
+        }
+        Operation::Start | Operation::Upgrade => start(&shop, trial.failure())?,
         Operation::Ban => {
             let claim = Claim::Banned { email: BANNED.to_owned() };
             command(&shop, trial.failure(), &["customer", "ban", BANNED, "--reason", "fraud"], claim)?
@@ -194,11 +206,10 @@ fn command(shop: &Shop<'_>, failure: Failure, arguments: &[&str], claim: Claim) 
     Ok(Vec::new())
 }
 
-/// Starts the server while calls fail, which upgrades the database. Gives what was promised: that it can be used.
-fn upgrade(shop: &Shop<'_>, failure: Failure) -> anyhow::Result<Vec<Claim>> {
+/// Starts the server while calls fail, and ends it. Gives what was promised: that it can be used.
+fn start(shop: &Shop<'_>, failure: Failure) -> anyhow::Result<Vec<Claim>> {
     shop.orders.fail(failure);
-    let started = shop.serve();
-    let claims = match started {
+    let claims = match shop.serve() {
         Ok(server) => {
             server.stop();
             vec![Claim::KeyInForce { key: KEY.to_owned() }]
@@ -218,8 +229,8 @@ fn says_why(status: ExitStatus, said: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Customers sign in before, while and after calls fail. Gives what was promised.
-fn sign_in(shop: &Shop<'_>, failure: Failure) -> anyhow::Result<Vec<Claim>> {
+/// Customers sign in before, while and after calls fail, perhaps after an `earlier` failure. Gives what was promised.
+fn sign_in(shop: &Shop<'_>, earlier: Option<Failure>, failure: Failure) -> anyhow::Result<Vec<Claim>> {
     let mut server = shop.serve().unwrap();
     let mut promised = Vec::new();
     let mut sign_in = |email| {
@@ -228,6 +239,11 @@ fn sign_in(shop: &Shop<'_>, failure: Failure) -> anyhow::Result<Vec<Claim>> {
         Ok::<_, String>(())
     };
     sign_in("before@shop.example").unwrap();
+    if let Some(earlier) = earlier {
+        shop.orders.fail(earlier);
+        let refusal = sign_in("earlier@shop.example").err();
+        ensure!(refusal.as_deref() == Some("E001"), "a sign-in whose sync fails: {refusal:?}");
+    }
     shop.orders.fail(failure);
     for email in ["first@shop.example", "second@shop.example", "first@shop.example"] {
         if let Err(refusal) = sign_in(email) {
