@@ -260,7 +260,7 @@ fn sign_in(shop: &Shop<'_>, earlier: Option<Failure>, failure: Failure) -> anyho
     Ok(promised.into_iter().map(|(_, claim)| claim).collect())
 }
 
-/// Whether, before this moment, a sync failed and the database was not opened since: its WAL is, for `SQLite` keeps the
+/// Whether, before this moment, a sync of a file failed and the database was not opened since: its WAL is, for `SQLite` keeps the
 /// file itself open for readers, and takes it again.
 fn trusts_a_failed_sync(shop: &Shop<'_>, moment: u64) -> bool {
     let recording = Recording::read(&shop.record());

@@ -88,7 +88,6 @@ impl Recording {
                 (1, _, 0) => Call::Open { name: name(), inode },
                 (1, ..) => Call::Create { name: name(), inode },
                 (3, ..) => Call::Write { inode, offset, data },
-                (4, 0, _) => Call::SyncFolder,
                 (4, ..) => Call::Sync { inode },
                 (5, ..) => Call::Truncate { inode, length: offset },
                 (6, ..) => Call::Unlink { name: name() },
@@ -98,6 +97,7 @@ impl Recording {
                 }
                 (8, ..) => Call::Name { name: name(), inode },
                 (9, ..) => Call::Failure { kind: offset },
+                (10, ..) => Call::SyncFolder,
                 _ => panic!("no record: {kind} at {at}"),
             };
             calls.push((at as u64, call));

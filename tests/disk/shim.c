@@ -19,7 +19,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { OPEN = 1, READ, WRITE, SYNC, TRUNCATE, UNLINK, RENAME, NAME, FAILURE };
+enum { OPEN = 1, READ, WRITE, SYNC, TRUNCATE, UNLINK, RENAME, NAME, FAILURE, SYNC_FOLDER };
 
 /* Of the words in the file of orders, which the test writes. Behind CALLS, the shim counts the calls of each kind,
    as long as one is FAILING. */
@@ -227,7 +227,7 @@ static int sync_file(long call, int fd) {
     if (file->is_wal && orders[FORGETFUL]) {
         return 0;
     }
-    if (fails(SYNC)) {
+    if (fails(file->is_folder ? SYNC_FOLDER : SYNC)) {
         return -1;
     }
     if (file->is_folder) {
@@ -235,7 +235,7 @@ static int sync_file(long call, int fd) {
     }
     int result = syscall(call, fd);
     if (result == 0) {
-        record(SYNC, file->is_folder ? 0 : file->inode, 0, NULL, 0);
+        record(file->is_folder ? SYNC_FOLDER : SYNC, file->inode, 0, NULL, 0);
     }
     return result;
 }

@@ -16,6 +16,7 @@ pub enum Kind {
     Sync,
     Truncate,
     Unlink,
+    SyncFolder = 10,
 }
 
 /// Which calls fail: the `first` one of a kind, counted from 1, and perhaps all that come after it.
