@@ -1,6 +1,7 @@
 //! What the disk can do to the service: power cuts and failing calls, with a shim between the program and its files.
 //!
-//! `cargo test --test disk` takes samples. All of it: `cargo test --test disk -- --states 50000 --failures 1000`.
+//! It needs Linux and a C compiler. `cargo test --test disk` takes samples. All of it:
+//! `cargo test --test disk -- --states 50000 --failures 1000`.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![expect(clippy::print_stdout, reason = "a test program says what it found")]

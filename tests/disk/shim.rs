@@ -16,6 +16,7 @@ pub enum Kind {
     Sync,
     Truncate,
     Unlink,
+    /// `SQLite` syncs the folder when it has made a file, and goes on when that fails.
     SyncFolder = 10,
 }
 
