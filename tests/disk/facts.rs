@@ -1,0 +1,131 @@
+//! What the service has promised by its answers, and whether it holds.
+
+use std::path::Path;
+
+use anyhow::{Context as _, ensure};
+use magic_auth::clock::Clock;
+use magic_auth::domain::{ApiKey, Canonicalization, EmailAddress, IdentityId, OrganisationId, Timestamp};
+use magic_auth::session;
+use magic_auth::store::{CustomerFilter, Database, KeyState, StoreError, Tx};
+use serde::{Deserialize, Serialize};
+
+use crate::shop::DATABASE;
+
+/// Where the backup is made.
+pub const BACKUP: &str = "backup.db";
+
+/// Something that an answer has said.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Claim {
+    SignedIn { identity: String },
+    SignedOut { identity: String },
+    Banned { email: String },
+    Erased { email: String },
+    Imported { email: String },
+    KeyInForce { key: String },
+    KeyRevoked { key: String },
+    BackedUp { customers: usize },
+}
+
+/// A claim and when it holds: from the moment at which its answer had come, to that at which it was asked to end.
+/// Moments are lengths of the record.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Fact {
+    pub claim: Claim,
+    pub since: u64,
+    pub until: u64,
+}
+
+impl Fact {
+    /// What holds from now on, for good.
+    pub fn since(since: u64, claim: Claim) -> Self {
+        Self { claim, since, until: u64::MAX }
+    }
+
+    pub fn holds_at(&self, moment: u64) -> bool {
+        (self.since..=self.until).contains(&moment)
+    }
+}
+
+/// Opens the database as the program does, and says what is wrong with it: damage, or a claim that does not hold.
+pub fn check<'c>(folder: &Path, mut claims: impl Iterator<Item = &'c Claim>) -> anyhow::Result<()> {
+    check_backup(&folder.join(BACKUP)).context("the backup")?;
+    let path = folder.join(DATABASE);
+    let mut database = Database::open(&path)?;
+    is_sound(&database)?;
+    database.read(|tx| {
+        claims.try_for_each(|claim| {
+            ensure!(holds(folder, tx, claim)?, "lost: {claim:?}");
+            Ok(())
+        })
+    })?;
+    database.write(|tx| tx.upsert_organisation("written afterwards", Timestamp::from_millis(0)))?;
+    drop(database);
+    let connection = rusqlite::Connection::open(&path)?;
+    for (name, sql) in
+        [("addresses with several owners", SHARED_ADDRESSES), ("parts of sign-ins", SIGN_INS), ("parts of bans", BANS)]
+    {
+        let count: i64 = connection.query_row(sql, [], |row| row.get(0))?;
+        ensure!(count == 0, "{count} {name}");
+    }
+    Ok(())
+}
+
+const SHARED_ADDRESSES: &str = "SELECT count(*) FROM (SELECT 1 FROM customers WHERE email_canonical IS NOT NULL
+        GROUP BY organisation_id, email_canonical HAVING count(*) > 1)";
+
+/// A sign-in makes a session and an attempt, and the first one a customer: all of them or none.
+const SIGN_INS: &str = "SELECT count(*) FROM customers AS c
+    LEFT JOIN (SELECT customer_id, count(*) AS count FROM sessions GROUP BY customer_id) AS s ON s.customer_id = c.id
+    LEFT JOIN (SELECT customer_id, count(*) AS count FROM login_attempts WHERE outcome = 'OK' GROUP BY customer_id) AS a
+        ON a.customer_id = c.id
+    WHERE c.registered_at IS NOT NULL AND (s.count IS NULL OR s.count IS NOT a.count)";
+
+/// A ban ends the sessions too.
+const BANS: &str = "SELECT count(*) FROM customers AS c
+    WHERE EXISTS (SELECT 1 FROM bans WHERE customer_id = c.id) <> (c.session_epoch > 0) AND erased_at IS NULL";
+
+fn is_sound(database: &Database) -> anyhow::Result<()> {
+    let damage = database.find_damage()?;
+    ensure!(damage.is_empty(), "{}", damage.join("; "));
+    Ok(())
+}
+
+/// A backup is there as a whole or not at all.
+fn check_backup(path: &Path) -> anyhow::Result<()> {
+    if path.exists() { is_sound(&Database::open_existing(path)?) } else { Ok(()) }
+}
+
+fn holds(folder: &Path, tx: &Tx<'_>, claim: &Claim) -> anyhow::Result<bool> {
+    let now = Clock::system().now();
+    let Some(shop) = tx.list_organisations()?.into_iter().find(|row| row.name == "shop") else { return Ok(false) };
+    let is_alive = |identity: &str| {
+        let found = tx.find_session(shop.id, &IdentityId::parse(identity).unwrap(), now)?;
+        anyhow::Ok(found.is_some_and(|(session, _)| session::is_alive(&session, None, now)))
+    };
+    Ok(match claim {
+        Claim::SignedIn { identity } => is_alive(identity)?,
+        Claim::SignedOut { identity } => !is_alive(identity)?,
+        Claim::Banned { email } => find(tx, shop.id, email, now)? == Some(true),
+        Claim::Erased { email } => find(tx, shop.id, email, now)?.is_none(),
+        Claim::Imported { email } => find(tx, shop.id, email, now)?.is_some(),
+        Claim::KeyInForce { key } => has_key(tx, key, KeyState::Active, now)?,
+        Claim::KeyRevoked { key } => has_key(tx, key, KeyState::Revoked, now)?,
+        Claim::BackedUp { customers: at_least } => {
+            let mut backup = Database::open_existing(&folder.join(BACKUP))?;
+            let customers = backup.read(|tx| tx.list_customers(&CustomerFilter::of(shop.id), |_| true, now))?.len();
+            customers >= *at_least
+        }
+    })
+}
+
+/// Whether the owner of the address is banned; `None` when nobody owns it.
+fn find(tx: &Tx<'_>, shop: OrganisationId, email: &str, now: Timestamp) -> Result<Option<bool>, StoreError> {
+    let canonical = EmailAddress::parse(email).unwrap().canonical(Canonicalization::Provider);
+    Ok(tx.find_customer(shop, &canonical, now)?.map(|customer| customer.is_banned))
+}
+
+fn has_key(tx: &Tx<'_>, key: &str, state: KeyState, now: Timestamp) -> Result<bool, StoreError> {
+    let digest = ApiKey::parse(key).unwrap().digest();
+    Ok(tx.list_keys()?.iter().any(|row| row.digest == digest && row.state(now) == state))
+}

@@ -1,0 +1,105 @@
+//! The shim: compiled here, put between a program and its files, and told which calls are to fail.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+/// The calls that can fail, as the shim numbers them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Kind {
+    Open = 1,
+    Read,
+    Write,
+    Sync,
+    Truncate,
+    Unlink,
+    /// `SQLite` syncs the folder when it has made a file, and goes on when that fails.
+    SyncFolder = 10,
+}
+
+/// Which calls fail: the `first` one of a kind, counted from 1, and perhaps all that come after it.
+#[derive(Clone, Copy, Debug)]
+pub struct Failure {
+    pub kind: Kind,
+    pub first: u64,
+    pub for_ever: bool,
+    /// As in `errno`.
+    pub error: i32,
+}
+
+/// The compiled shim.
+pub struct Shim {
+    folder: TempDir,
+}
+
+impl Shim {
+    pub fn compile() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/disk/shim.c");
+        let arguments = ["-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC", source, "-o"];
+        let status = Command::new("cc").args(arguments).arg(folder.path().join("shim.so")).status();
+        assert!(status.expect("there is a C compiler").success());
+        Self { folder }
+    }
+
+    /// Puts the shim between a program and the files in `folder`.
+    pub fn put_under(&self, command: &mut Command, folder: &Path, record: &Path, orders: &Orders) {
+        command
+            .env("LD_PRELOAD", self.folder.path().join("shim.so"))
+            .env("DISK_FOLDER", folder)
+            .env("DISK_RECORD", record)
+            .env("DISK_ORDERS", &orders.path);
+    }
+}
+
+/// What the shim is told, while programs run: words in a file that is mapped into their memory.
+pub struct Orders {
+    path: PathBuf,
+    file: File,
+}
+
+impl Orders {
+    const FAILURE: u64 = 0;
+    const FORGETFUL: u64 = 4;
+    const CALLS: u64 = 8;
+    const WORDS: usize = 32;
+
+    pub fn new(path: PathBuf) -> Self {
+        std::fs::write(&path, [0; Self::WORDS * 8]).unwrap();
+        let file = File::options().read(true).write(true).open(&path).unwrap();
+        Self { path, file }
+    }
+
+    /// Counts the calls from here on, and lets these fail.
+    pub fn fail(&self, failure: Failure) {
+        self.write(Self::CALLS, &[0; Self::WORDS - 8]);
+        let error = failure.error.unsigned_abs().into();
+        self.write(Self::FAILURE + 1, &[failure.first, failure.for_ever.into(), error]);
+        self.write(Self::FAILURE, &[failure.kind as u64]);
+    }
+
+    /// No call fails or is counted any more.
+    pub fn mend(&self) {
+        self.write(Self::FAILURE, &[0]);
+    }
+
+    /// How many calls of a kind were counted.
+    pub fn calls(&self, kind: Kind) -> u64 {
+        let mut word = [0; 8];
+        self.file.read_exact_at(&mut word, (Self::CALLS + kind as u64) * 8).unwrap();
+        u64::from_ne_bytes(word)
+    }
+
+    /// The syncs of the WAL are not made, although the program is told so.
+    pub fn forget_syncs_of_wal(&self) {
+        self.write(Self::FORGETFUL, &[1]);
+    }
+
+    fn write(&self, word: u64, values: &[u64]) {
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_ne_bytes()).collect();
+        self.file.write_all_at(&bytes, word * 8).unwrap();
+    }
+}

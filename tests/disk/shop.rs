@@ -1,0 +1,165 @@
+//! A shop's server as a process of its own on a folder of its own, with the shim between or without, and its client.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::recording::{Files, read_files, write_files};
+use crate::shim::{Orders, Shim};
+
+/// The shop's key, which no throttle and no quota concerns.
+pub const KEY: &str = "ROOTshop000000000000000000000000";
+
+/// The shop's database, within its folder.
+pub const DATABASE: &str = "magic-auth.db";
+
+/// A folder with a configuration and a folder for the database.
+pub struct Shop<'s> {
+    shim: Option<&'s Shim>,
+    folder: TempDir,
+    pub orders: Orders,
+}
+
+/// A folder in memory where there is one: what a power cut leaves is thought out, and not left to a disk.
+pub fn temporary_folder() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
+}
+
+impl<'s> Shop<'s> {
+    /// A shop with these files beside its database, and the shim under all of its programs if one is given.
+    pub fn open(shim: Option<&'s Shim>, files: &Files) -> Self {
+        let folder = temporary_folder();
+        let config = format!(
+            "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 2\n[database]\npath = \"disk/{DATABASE}\"\n\
+            [[organisation]]\nname = \"shop\"\napi_keys = [\"{KEY}\"]\n"
+        );
+        std::fs::write(folder.path().join("config.toml"), config).unwrap();
+        File::create(folder.path().join("record")).unwrap();
+        write_files(&folder.path().join("disk"), files);
+        let orders = Orders::new(folder.path().join("orders"));
+        Self { shim, folder, orders }
+    }
+
+    /// The folder of the database.
+    pub fn disk(&self) -> PathBuf {
+        self.folder.path().join("disk")
+    }
+
+    /// What is on the disk.
+    pub fn files(&self) -> Files {
+        read_files(&self.disk())
+    }
+
+    /// What the shim records.
+    pub fn record(&self) -> PathBuf {
+        self.folder.path().join("record")
+    }
+
+    /// How much the shim has recorded: a moment in the order of the calls.
+    pub fn now(&self) -> u64 {
+        std::fs::metadata(self.record()).unwrap().len()
+    }
+
+    /// What the server has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_magic-auth"));
+        command.arg("--config").arg(self.folder.path().join("config.toml")).env_remove("RUST_LOG");
+        if let Some(shim) = self.shim {
+            shim.put_under(&mut command, &self.disk(), &self.record(), &self.orders);
+        }
+        command
+    }
+
+    /// Runs a command of the program.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.command().args(arguments).output().unwrap()
+    }
+
+    /// Runs a command that must succeed, and gives what it prints.
+    pub fn run_well(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Starts the server. When it ends instead, how.
+    pub fn serve(&self) -> Result<Server, ExitStatus> {
+        let log = File::options().append(true).create(true).open(self.folder.path().join("log")).unwrap();
+        let mut child =
+            self.command().arg("serve").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut welcome = String::new();
+        output.read_line(&mut welcome).unwrap();
+        let Some((_, rest)) = welcome.split_once("http://") else { return Err(child.wait().unwrap()) };
+        let address = rest.split_whitespace().next().unwrap();
+        let config = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(30))).proxy(None);
+        let agent = config.http_status_as_error(false).build().into();
+        Ok(Server { child, _output: output, agent, url: format!("http://{address}/api/v1/customer") })
+    }
+}
+
+/// A running server. It is killed when it goes out of scope.
+pub struct Server {
+    child: Child,
+    _output: BufReader<ChildStdout>,
+    agent: ureq::Agent,
+    url: String,
+}
+
+impl Server {
+    /// Signs in. Gives the identity id, or the code of the refusal, or what became of the request.
+    pub fn sign_in(&self, email: &str) -> Result<String, String> {
+        let answer = self.post("magic-auth", &json!({ "email": email }))?;
+        let text = |field: &str| answer[field].as_str().map(ToOwned::to_owned);
+        text("identityId").ok_or_else(|| text("errorCode").unwrap_or_else(|| answer.to_string()))
+    }
+
+    /// Logs out, which must succeed.
+    pub fn log_out(&self, identity: &str) {
+        let answer = self.post("logout", &json!({ "identityId": identity })).unwrap();
+        assert_eq!(answer["success"], true, "{answer}");
+    }
+
+    pub fn is_logged_in(&self, identity: &str) -> bool {
+        let url = format!("{}/get-account-info?apiKey={KEY}&identityId={identity}", self.url);
+        let answer = self.agent.get(url).call().unwrap().body_mut().read_to_string().unwrap();
+        serde_json::from_str::<Value>(&answer).unwrap()["loggedIn"] == true
+    }
+
+    fn post(&self, path: &str, body: &Value) -> Result<Value, String> {
+        let request = self.agent.post(format!("{}/{path}?apiKey={KEY}", self.url));
+        let request = request.header("content-type", "application/json");
+        let mut answer = request.send(body.to_string()).map_err(|error| error.to_string())?;
+        let text = answer.body_mut().read_to_string().map_err(|error| error.to_string())?;
+        serde_json::from_str(&text).map_err(|error| error.to_string())
+    }
+
+    /// How the server has ended, if it has.
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
+    /// Has the server finish its work and end.
+    pub fn stop(mut self) -> ExitStatus {
+        let status = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status();
+        assert!(status.unwrap().success());
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
