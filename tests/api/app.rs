@@ -16,6 +16,8 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use ureq::http::HeaderMap;
 
+use crate::leaks::{self, Watch};
+
 /// A production key of the organisation `shop`.
 pub const SHOP: &str = "PRODshop000000000000000000000000";
 /// A developer's key of `shop`.
@@ -33,6 +35,7 @@ pub struct TestApp {
     pub folder: TempDir,
     stop: Option<oneshot::Sender<()>>,
     server: Option<JoinHandle<()>>,
+    log: Watch,
 }
 
 /// A server with the default configuration, the organisations `shop` and `rival`, and throttles and
@@ -89,6 +92,7 @@ pub fn write_private(path: &Path, content: &str) {
 }
 
 fn start(folder: TempDir, clock: Clock) -> TestApp {
+    let log = Watch::start();
     let config = Config::load(Some(&folder.path().join("config.toml"))).unwrap();
     let (stop, stopped) = oneshot::channel();
     let (ready, address) = std::sync::mpsc::channel();
@@ -101,7 +105,7 @@ fn start(folder: TempDir, clock: Clock) -> TestApp {
         });
     });
     let address = address.recv().expect("the server starts");
-    TestApp { address, clock, folder, stop: Some(stop), server: Some(server) }
+    TestApp { address, clock, folder, stop: Some(stop), server: Some(server), log }
 }
 
 impl TestApp {
@@ -208,6 +212,7 @@ impl Drop for TestApp {
             // A panic of the server's is the test's already.
             let _ = server.join();
         }
+        self.log.end();
     }
 }
 
@@ -247,6 +252,7 @@ impl Client {
             .timeout_global(Some(Duration::from_secs(30)))
             .proxy(None)
             .build();
+        leaks::remember(key);
         Self { agent: config.into(), address, key: key.to_owned() }
     }
 
@@ -324,11 +330,16 @@ impl Client {
 
 impl Reply {
     fn of(mut response: ureq::http::Response<ureq::Body>) -> Self {
-        Self {
+        let reply = Self {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
             text: response.body_mut().read_to_string().unwrap(),
+        };
+        match reply.text.split_once(r#""identityId":""#).and_then(|(_, rest)| rest.split_once('"')) {
+            Some((identity, _)) => leaks::remember(identity),
+            None => leaks::assert_nothing_in(&reply.text),
         }
+        reply
     }
 
     pub fn json(&self) -> Value {

@@ -6,6 +6,7 @@
 
 mod app;
 mod dns_server;
+mod leaks;
 mod process;
 
 mod account_info;
