@@ -10,6 +10,7 @@ mod leaks;
 mod process;
 
 mod account_info;
+mod attacks;
 mod bodies;
 mod cli;
 mod docs;
