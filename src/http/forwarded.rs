@@ -46,6 +46,7 @@ mod tests {
         assert_eq!(client("::1", &[]), "::1");
     }
 
+    /// supabase/auth #2282: a list of addresses was taken for one.
     #[test]
     fn what_the_client_wrote_before_the_proxies_is_not_believed() {
         assert_eq!(client("10.0.0.1", &["1.1.1.1, 198.51.100.1, 10.0.0.2"]), "198.51.100.1");

@@ -256,6 +256,7 @@ mod tests {
         std::pin::Pin::new(future).poll(&mut Context::from_waker(Waker::noop())).is_pending()
     }
 
+    /// PocketBase #7762: a panic in a worker took the process down.
     #[test]
     fn a_job_that_fails_undoes_only_itself() {
         let fixture = fixture();

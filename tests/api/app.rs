@@ -16,6 +16,8 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use ureq::http::HeaderMap;
 
+use crate::leaks::{self, Watch};
+
 /// A production key of the organisation `shop`.
 pub const SHOP: &str = "PRODshop000000000000000000000000";
 /// A developer's key of `shop`.
@@ -35,6 +37,7 @@ pub struct TestApp {
     pub folder: TempDir,
     stop: Option<oneshot::Sender<()>>,
     server: Option<JoinHandle<()>>,
+    log: Watch,
 }
 
 /// A server with the default configuration, the organisations `shop` and `rival`, and throttles and
@@ -91,6 +94,7 @@ pub fn write_private(path: &Path, content: &str) {
 }
 
 fn start(folder: TempDir, clock: Clock) -> TestApp {
+    let log = Watch::start();
     let config = Config::load(Some(&folder.path().join("config.toml"))).unwrap();
     let (stop, stopped) = oneshot::channel();
     let (ready, addresses) = std::sync::mpsc::channel();
@@ -103,7 +107,7 @@ fn start(folder: TempDir, clock: Clock) -> TestApp {
         });
     });
     let (address, admin_address) = addresses.recv().expect("the server starts");
-    TestApp { address, admin_address, clock, folder, stop: Some(stop), server: Some(server) }
+    TestApp { address, admin_address, clock, folder, stop: Some(stop), server: Some(server), log }
 }
 
 impl TestApp {
@@ -210,6 +214,7 @@ impl Drop for TestApp {
             // A panic of the server's is the test's already.
             let _ = server.join();
         }
+        self.log.end();
     }
 }
 
@@ -249,6 +254,7 @@ impl Client {
             .timeout_global(Some(Duration::from_secs(30)))
             .proxy(None)
             .build();
+        leaks::remember(key);
         Self { agent: config.into(), address, key: key.to_owned() }
     }
 
@@ -326,11 +332,16 @@ impl Client {
 
 impl Reply {
     fn of(mut response: ureq::http::Response<ureq::Body>) -> Self {
-        Self {
+        let reply = Self {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
             text: response.body_mut().read_to_string().unwrap(),
+        };
+        match reply.text.split_once(r#""identityId":""#).and_then(|(_, rest)| rest.split_once('"')) {
+            Some((identity, _)) => leaks::remember(identity),
+            None => leaks::assert_nothing_in(&reply.text),
         }
+        reply
     }
 
     pub fn json(&self) -> Value {

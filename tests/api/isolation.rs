@@ -14,6 +14,7 @@ fn two_shops(app: &TestApp) -> [(Client, String); 2] {
     [sign_in(app.shop(), "Shop"), sign_in(app.client(RIVAL), "Rival")]
 }
 
+/// CVE-2024-38351, CVE-2026-44166 (PocketBase): who named an address first had the account of its owner.
 #[test]
 fn the_same_address_is_a_customer_of_each() {
     let app = spawn_app();
@@ -97,4 +98,44 @@ fn a_key_in_a_later_channel_opens_nothing() {
     app.shop().magic_auth(&json!({"email": "petr@barasek.com", "apiKey": RIVAL})).identity();
     let of_rival = "(SELECT id FROM organisations WHERE name = 'rival')";
     assert_eq!(app.count(&format!("SELECT count(*) FROM customers WHERE organisation_id = {of_rival}")), 1);
+}
+
+/// All that one organisation has, sent with the key of the other to every route, in parameters and fields.
+#[test]
+fn no_route_tells_or_changes_anything_of_the_other() {
+    let app = spawn_app();
+    let (shop, rival) = (app.shop(), app.client(RIVAL));
+    let body =
+        json!({"email": "jan@barasek.com", "firstName": "Quijote", "lastName": "Mancha", "customerRealIp": "1.1.1.1"});
+    let identity = shop.magic_auth(&body).identity();
+    let more = "UPDATE customers SET phone = '+420601999888', company_name = 'Rocinante'";
+    app.database().execute(more, []).unwrap();
+    let jan = shop.account_info(&identity).json();
+    let cu_ref_no = jan["cuRefNo"].as_str().unwrap();
+    let rows_of_shop = || -> String {
+        let sql = "SELECT json_group_array(json_array(c.email, c.phone, c.first_name, c.last_name, c.company_name,
+                c.registered_at, c.session_epoch, c.referred_by, s.revoked_at, s.last_seen_at, s.expires_at))
+            FROM customers AS c JOIN sessions AS s ON s.customer_id = c.id WHERE c.cu_ref_no = ?1";
+        app.database().query_row(sql, [cu_ref_no], |row| row.get(0)).unwrap()
+    };
+    let before = rows_of_shop();
+    let description = rival.get("/openapi.json").json();
+    for (path, item) in description["paths"].as_object().unwrap() {
+        let reply = if item.get("post").is_some() {
+            let body = json!({
+                "identityId": identity, "email": "jan@barasek.com", "referralId": cu_ref_no, "cuRefNo": cu_ref_no,
+                "phone": jan["phone"], "organisation": "shop", "customerRealIp": "1.1.1.1",
+            });
+            rival.post(path, "application/json", &body.to_string())
+        } else {
+            rival.get(&format!("{path}?identityId={identity}&cuRefNo={cu_ref_no}&organisation=shop&ip=1.1.1.1"))
+        };
+        assert_eq!(reply.status, 200, "{path}: {reply:?}");
+        for told in ["Quijote", "Mancha", "Rocinante", "601999888", cu_ref_no] {
+            assert!(!reply.text.contains(told), "{path} tells {told}: {reply:?}");
+        }
+    }
+    assert_eq!(rows_of_shop(), before);
+    assert_eq!(shop.account_info(&identity).json(), jan);
+    assert_eq!(app.count("SELECT count(*) FROM customers WHERE referred_by IS NOT NULL"), 0);
 }

@@ -193,6 +193,7 @@ fn a_new_key_works_at_the_next_request() {
     app.client(&key).identity("jan@barasek.com");
 }
 
+/// CVE-2026-46554 (NocoDB): a token that was deleted lived on in a cache.
 #[test]
 fn a_revoked_key_is_refused_at_the_next_request() {
     let app = spawn_app();

@@ -320,6 +320,7 @@ fn a_port_that_is_taken_is_an_error() {
     assert!(error.starts_with(&expected), "{error}");
 }
 
+/// Gauzy GHSA-4r2r-mv32-3468: the password that everybody knows let everybody in.
 #[test]
 fn a_demo_key_is_refused_on_an_address_that_others_can_reach() {
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {

@@ -6,10 +6,12 @@
 
 mod app;
 mod dns_server;
+mod leaks;
 mod process;
 
 mod account_info;
 mod admin;
+mod attacks;
 mod bodies;
 mod cli;
 mod docs;

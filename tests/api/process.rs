@@ -11,6 +11,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::app::{Client, SHOP, write_config};
+use crate::leaks;
 
 /// A running `magic-auth serve`.
 pub struct TestProcess {
@@ -136,6 +137,10 @@ impl Drop for TestProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        for reader in self.readers.drain(..) {
+            let _ = reader.join();
+        }
+        leaks::assert_nothing_in(&self.log());
     }
 }
 

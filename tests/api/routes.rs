@@ -287,27 +287,17 @@ fn a_body_far_beyond_the_limit_is_413_at_once() {
     assert!(answer.contains(r#""errorCode":"BODY_TOO_LARGE""#), "{answer}");
 }
 
+/// (Requests whose end is in doubt: `attacks::framing`.)
 #[test]
 fn malformed_http_is_an_empty_400_and_the_end_of_the_connection() {
     let app = spawn_app();
-    let post = |headers: &str| format!("POST {MAGIC_AUTH}?apiKey={SHOP} HTTP/1.1\r\n{headers}\r\n\r\n0\r\n\r\n");
-    let well_formed = app.send_raw(&post("Host: x\r\nContent-Length: 5\r\nConnection: close"));
-    assert!(well_formed.starts_with("HTTP/1.1 415 "), "{well_formed:?}");
     for request in [
-        "nonsense\r\n\r\n".to_owned(),
-        "GET /ping/v1 HTTP/9.9\r\nHost: x\r\n\r\n".to_owned(),
-        "GET /ping /v1 HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(),
-        post("Host: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked"),
-        post("Host: x\r\nContent-Length: 5\r\nContent-Length: 6"),
-        post("Host: x\r\nContent-Length: five"),
-        post("Host: x\r\nContent-Length: -5"),
-        post("Host: x\r\nContent-Length : 5"),
-        post("Host: x\r\nTransfer-Encoding : chunked"),
-        post("Host: x\r\nTransfer-Encoding: chunked, identity"),
-        post("Host: x\r\n folded: 1"),
-        post("Content-Length: 5"),
+        "nonsense\r\n\r\n",
+        "GET /ping/v1 HTTP/9.9\r\nHost: x\r\n\r\n",
+        "GET /ping /v1 HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET /ping/v1 HTTP/1.1\r\nno header\r\n\r\n",
     ] {
-        let answer = app.send_raw(&request);
+        let answer = app.send_raw(request);
         assert!(answer.starts_with("HTTP/1.1 400 "), "{request:?}: {answer:?}");
         assert!(answer.ends_with("\r\n\r\n"), "{request:?}: {answer:?}");
     }

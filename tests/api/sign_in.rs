@@ -231,6 +231,7 @@ fn e004_comes_before_e006() {
     assert_eq!(from_one_place("petr@barasek.com"), "E006");
 }
 
+/// CVE-2024-0391 (WSO2): that an account was locked told that there is one.
 #[test]
 fn e006_comes_before_all_that_concerns_the_customer() {
     let app = spawn_app_with(

@@ -1,0 +1,105 @@
+//! Headers that say where a request comes from, where it is meant to go, or that it is another one: nothing that
+//! callers are told depends on them.
+
+use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+
+use serde_json::Value;
+
+use crate::app::{Reply, SHOP, SHOP_ROOT, TestApp, spawn_app, spawn_app_with};
+
+const EVIL: &str = "evil.example";
+
+/// GHSA-3529-5m8x-rpv3 (Supabase Auth), the Litestar advisory, Gauzy GHSA-4r2r-mv32-3468: each was believed somewhere.
+const FORGED: [(&str, &str); 16] = [
+    ("forwarded", "for=192.0.2.1;host=evil.example;proto=https"),
+    ("x-forwarded-host", EVIL),
+    ("x-forwarded-proto", "https"),
+    ("x-forwarded-port", "444"),
+    ("x-forwarded-prefix", "/evil.example"),
+    ("x-forwarded-server", EVIL),
+    ("x-forwarded-for", "192.0.2.1"),
+    ("x-host", EVIL),
+    ("x-original-host", EVIL),
+    ("x-original-url", "/evil.example"),
+    ("x-rewrite-url", "/evil.example"),
+    ("origin", "https://evil.example"),
+    ("referer", "https://evil.example/"),
+    ("x-http-method-override", "DELETE"),
+    ("x-method-override", "POST"),
+    ("x-api-key", SHOP),
+];
+
+const BODY: &str = r#"{"email":"jan@barasek.com"}"#;
+
+/// What is said in answer to one request of each kind, with the names of the headers.
+fn answers(app: &TestApp, headers: &[(&str, &str)]) -> Vec<String> {
+    let (shop, nobody) = (app.client(SHOP_ROOT), app.client(""));
+    let with_json = [headers, &[("content-type", "application/json")]].concat();
+    let post = |path: &str, body: &str| shop.post_with(path, &with_json, body.as_bytes());
+    let replies = [
+        post("/api/v1/customer/magic-auth", BODY),
+        post("/contact/v1/magic-auth", "{}"),
+        post("/api/v1/customer/logout", r#"{"identityId":"nobody"}"#),
+        shop.get_with("/api/v1/customer/get-account-info?identityId=nobody", headers),
+        shop.get_with("/api/v1/customer/magic-auth", headers),
+        shop.get_with("/api/v1/ip?ip=1.1.1.1", headers),
+        shop.get_with("/api/v1/ping", headers),
+        shop.get_with("/nowhere", headers),
+        nobody.get_with("/ping/v1", headers),
+        nobody.get_with("/openapi.json", headers),
+        nobody.get_with("/docs/", headers),
+    ];
+    replies.iter().map(without_identity).collect()
+}
+
+fn without_identity(reply: &Reply) -> String {
+    let names: BTreeSet<_> = reply.headers.keys().map(ToString::to_string).collect();
+    let json: Value = serde_json::from_str(&reply.text).unwrap_or_default();
+    let identity = json["identityId"].as_str().unwrap_or("\0");
+    format!("{} {names:?} {}", reply.status, reply.text.replace(identity, "IDENTITY"))
+}
+
+#[test]
+fn no_header_changes_an_answer() {
+    let app = spawn_app_with("[throttle]\nemail.burst = 0");
+    let expected = answers(&app, &[]);
+    assert!(expected[0].starts_with("200 ") && expected[0].contains("IDENTITY"), "{expected:?}");
+    for header in FORGED {
+        assert_eq!(answers(&app, &[header]), expected, "{header:?}");
+    }
+    assert_eq!(answers(&app, &FORGED), expected);
+}
+
+/// The same of the host, and of an absolute URI, which names one too.
+#[test]
+fn no_answer_repeats_the_host() {
+    let app = spawn_app();
+    for path in ["/api/v1/ping", "/openapi.json", "/docs", "/nowhere", "//evil.example/", "/%2f%2fevil.example"] {
+        for target in [path.to_owned(), format!("http://evil.example{path}")] {
+            let answer = app.send_raw(&format!(
+                "GET {target} HTTP/1.1\r\nHost: {EVIL}\r\nX-Forwarded-Host: {EVIL}\r\nConnection: close\r\n\r\n"
+            ));
+            assert!(answer.starts_with("HTTP/1.1 ") && !answer.contains(EVIL), "{target}: {answer}");
+        }
+    }
+}
+
+/// RUSTSEC-2026-0258 (h2): there is no HTTP/2 whose empty frames could keep the server busy.
+#[test]
+fn http_2_is_not_spoken() {
+    let app = spawn_app();
+    let empty_settings = "\0\0\0\u{4}\0\0\0\0\0";
+    let preface = app.send_raw(&format!("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n{empty_settings}"));
+    assert!(preface.starts_with("HTTP/1.1 400 "), "{preface:?}");
+    for connection in ["Upgrade, HTTP2-Settings", "close, Upgrade, HTTP2-Settings"] {
+        let mut stream = app.connect();
+        let upgrade = "Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA";
+        let request =
+            format!("GET /ping/v1?apiKey={SHOP} HTTP/1.1\r\nHost: x\r\nConnection: {connection}\r\n{upgrade}\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = [0; 15];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200 OK", "{connection}");
+    }
+}
