@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread::JoinHandle;
 
+use serde_json::json;
+
 use crate::app::{Client, RIVAL, SHOP_ROOT, TestApp, spawn_app, spawn_app_with};
 
 const JAN: &str = "jan@barasek.com";
@@ -62,6 +64,46 @@ fn simultaneous_first_sign_ins_of_two_organisations_make_a_customer_of_each() {
     assert_eq!(app.count("SELECT count(*) FROM customers"), 2);
 }
 
+#[test]
+fn simultaneous_first_sign_ins_with_one_referral_are_all_referred() {
+    let app = spawn_app();
+    let root = app.client(SHOP_ROOT);
+    let referrer = cu_ref_no(&root, JAN);
+    at_once(64, move |number| {
+        let body = json!({ "email": format!("new{number}@barasek.com"), "referralId": referrer });
+        root.magic_auth(&body).identity()
+    });
+    let recorded = "SELECT count(*) FROM customers AS new JOIN customers AS referrer ON referrer.id = new.referred_by
+        WHERE referrer.email = 'jan@barasek.com' AND new.email LIKE 'new%'";
+    assert_eq!(app.count(recorded), 64);
+    assert_eq!(app.count("SELECT count(*) FROM customers"), 65);
+}
+
+#[test]
+fn simultaneous_first_sign_ins_of_one_mailbox_with_different_referrals_keep_the_first_one() {
+    let app = spawn_app();
+    let root = app.client(SHOP_ROOT);
+    let referrers: Vec<_> = (0..8).map(|number| cu_ref_no(&root, &format!("referrer{number}@barasek.com"))).collect();
+    let identities = at_once(64, {
+        let root = root.clone();
+        move |number| {
+            let body = json!({ "email": spelling(number), "referralId": referrers[number % referrers.len()] });
+            root.magic_auth(&body).identity()
+        }
+    });
+    assert!(identities.iter().all(|identity| root.is_logged_in(identity)));
+    let first = "SELECT count(*) FROM customers AS new JOIN customers AS referrer ON referrer.id = new.referred_by";
+    assert_eq!(app.count(first), 1);
+    // The customer and those who referred.
+    assert_eq!(app.count("SELECT count(*) FROM customers"), 1 + 8);
+    assert_eq!(app.count("SELECT count(*) FROM sessions"), 64 + 8);
+}
+
+/// Signs a customer in, and gives what others refer to.
+fn cu_ref_no(client: &Client, email: &str) -> String {
+    client.account_info(&client.identity(email)).json()["cuRefNo"].as_str().unwrap().to_owned()
+}
+
 /// Signs in again and again, on several threads, until it is refused; gives all identities.
 fn sign_in_until_refused(client: &Client, refusal: (u16, &'static str)) -> Vec<JoinHandle<Vec<String>>> {
     let thread = |_| {
@@ -92,9 +134,16 @@ fn no_session_outlives_a_ban_however_close_they_come() {
     wait_for_sign_ins(&app);
     app.cli_ok(&["customer", "ban", "--organisation", "shop", JAN, "--reason", "fraud"]);
     assert_eq!(root.sign_in(JAN).code(), "E005");
-    for identity in threads.into_iter().flat_map(|thread| thread.join().unwrap()) {
-        assert!(!root.is_logged_in(&identity));
-    }
+    let refused = 1 + threads.len();
+    let identities: Vec<_> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+    assert!(identities.iter().all(|identity| !root.is_logged_in(identity)));
+    let attempts = |outcome| as_usize(app.count(&format!("SELECT count(*) FROM login_attempts WHERE {outcome}")));
+    assert_eq!((attempts("outcome = 'OK'"), attempts("outcome = 'E005'")), (identities.len(), refused));
+    assert_eq!(as_usize(app.count("SELECT count(*) FROM sessions")), identities.len());
+}
+
+fn as_usize(count: i64) -> usize {
+    usize::try_from(count).unwrap()
 }
 
 #[test]
@@ -108,6 +157,7 @@ fn nobody_signs_in_with_a_key_once_its_revocation_has_returned() {
     assert_eq!(root.sign_in(JAN).status, 401);
     let identities: Vec<_> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
     assert_eq!(app.count("SELECT count(*) FROM sessions"), sessions);
+    assert_eq!(as_usize(sessions), identities.len());
     // What the key has begun is the organisation's, and lives on.
     assert!(app.shop().is_logged_in(&identities[0]));
 }
