@@ -1,0 +1,22 @@
+#![no_main]
+//! A body in parts: the first line is its boundary.
+
+use std::sync::{LazyLock, Mutex};
+
+use libfuzzer_sys::fuzz_target;
+use magic_auth_fuzz::{Client, is_expected};
+
+static CLIENT: LazyLock<Mutex<Client>> = LazyLock::new(|| Mutex::new(Client::start()));
+
+fuzz_target!(|input: &[u8]| {
+    let line = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
+    let (boundary, body) = (&input[..line], input.get(line + 1..).unwrap_or_default());
+    // What cannot stand in a header is the raw target's business.
+    let Ok(boundary) = std::str::from_utf8(boundary) else { return };
+    if !boundary.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
+        return;
+    }
+    let content_type = format!("multipart/form-data; boundary={boundary}");
+    let status = CLIENT.lock().expect("nobody panicked").post("/api/v1/customer/magic-auth", &content_type, body);
+    assert!(is_expected(status), "{status}");
+});
