@@ -169,7 +169,8 @@ fn an_import_that_is_killed_is_completed_by_running_it_again() {
         std::thread::sleep(whole * round / ROUNDS);
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(start(&folder, file).wait().unwrap().success());
+        let output = start(&folder, file).wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         assert_eq!(rows(&folder, CUSTOMERS), complete);
         assert_eq!(rows(&folder, "SELECT * FROM pending_referrals"), [""; 0]);
     }
