@@ -2,12 +2,8 @@
 //! The ways of a key: the first line goes into the query, the second into the header, the rest is the body. Only the key that
 //! is in force opens the door.
 
-use std::sync::{LazyLock, Mutex};
-
 use libfuzzer_sys::fuzz_target;
-use magic_auth_fuzz::{Client, KEY, is_expected};
-
-static CLIENT: LazyLock<Mutex<Client>> = LazyLock::new(|| Mutex::new(Client::start()));
+use magic_auth_fuzz::{KEY, client, is_expected};
 
 fuzz_target!(|input: &[u8]| {
     let mut lines = input.splitn(3, |byte| *byte == b'\n');
@@ -23,7 +19,7 @@ fuzz_target!(|input: &[u8]| {
         header,
         length.as_bytes(),
     ];
-    let status = CLIENT.lock().expect("nobody panicked").exchange(&[head.concat(), body.to_vec()].concat());
+    let status = client().exchange(&[head.concat(), body.to_vec()].concat());
     assert!(is_expected(status), "{status}");
     let is_there = |text: &[u8]| {
         text.windows(4).any(|bytes| bytes == &KEY.as_bytes()[..4] || bytes.contains(&b'%') || bytes.contains(&b'\\'))

@@ -1,12 +1,8 @@
 #![no_main]
 //! A body in parts: the first line is its boundary.
 
-use std::sync::{LazyLock, Mutex};
-
 use libfuzzer_sys::fuzz_target;
-use magic_auth_fuzz::{Client, is_expected};
-
-static CLIENT: LazyLock<Mutex<Client>> = LazyLock::new(|| Mutex::new(Client::start()));
+use magic_auth_fuzz::{client, is_expected};
 
 fuzz_target!(|input: &[u8]| {
     let line = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
@@ -17,6 +13,6 @@ fuzz_target!(|input: &[u8]| {
         return;
     }
     let content_type = format!("multipart/form-data; boundary={boundary}");
-    let status = CLIENT.lock().expect("nobody panicked").post("/api/v1/customer/magic-auth", &content_type, body);
+    let status = client().post("/api/v1/customer/magic-auth", &content_type, body);
     assert!(is_expected(status), "{status}");
 });

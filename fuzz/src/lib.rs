@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc::channel;
+use std::sync::{LazyLock, Mutex, MutexGuard};
 use std::time::Duration;
 
 use magic_auth::application::Application;
@@ -27,6 +28,12 @@ unknown_email = "refuse"
 
 const FORGET: &str = "CREATE TRIGGER forget AFTER INSERT ON login_attempts BEGIN DELETE FROM login_attempts; END";
 
+/// The one client, and with it the server, which is started when somebody first asks for it.
+pub fn client() -> MutexGuard<'static, Client> {
+    static CLIENT: LazyLock<Mutex<Client>> = LazyLock::new(|| Mutex::new(Client::start()));
+    CLIENT.lock().expect("a panic ends the fuzzer")
+}
+
 /// A connection to the server.
 pub struct Client {
     address: SocketAddr,
@@ -34,8 +41,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Starts the server.
-    pub fn start() -> Self {
+    fn start() -> Self {
         let (ready, address) = channel();
         std::thread::spawn(move || serve(|address| ready.send(address).expect("the fuzzer waits")));
         let address = address.recv().expect("the server starts");

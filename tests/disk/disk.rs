@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
-use crate::random::Random;
+use fastrand::Rng;
+
 use crate::recording::{Call, Files, Recording};
 
 /// What a disk writes wholly or not at all.
@@ -104,29 +105,29 @@ impl<'r> Disk<'r> {
     }
 
     /// The files as a power cut may leave them.
-    pub fn after_power_cut(&self, random: &mut Random) -> Files {
+    pub fn after_power_cut(&self, rng: &mut Rng) -> Files {
         // Now and then nearly all is there, so that a single loss among many writes is met too.
-        let kept = [0, 10, 50, 90, 100][position(random.below(5))];
+        let kept = [0, 10, 50, 90, 100][rng.usize(..5)];
         let mut names = self.synced_names.clone();
         for naming in &self.unsynced_names {
-            if random.happens(kept) {
+            if rng.u8(..100) < kept {
                 naming.clone().apply(&mut names);
             }
         }
-        let damaged = names.into_iter().map(|(name, file)| (name, self.damage(&self.files[file], kept, random)));
+        let damaged = names.into_iter().map(|(name, file)| (name, self.damage(&self.files[file], kept, rng)));
         damaged.collect()
     }
 
-    fn damage(&self, content: &Content, kept: u64, random: &mut Random) -> Vec<u8> {
+    fn damage(&self, content: &Content, kept: u8, rng: &mut Rng) -> Vec<u8> {
         let mut bytes = content.synced.clone();
         for change in &content.unsynced {
-            if random.happens(kept) {
+            if rng.u8(..100) < kept {
                 change.apply(self.recording, &mut bytes);
             } else if let Change::Write { offset, data } = change {
                 let data = self.recording.data(data.clone());
-                match random.below(3) {
+                match rng.u8(..3) {
                     0 => {}
-                    1 => tear(&mut bytes, *offset, data, random),
+                    1 => tear(&mut bytes, *offset, data, rng),
                     _ => overwrite(&mut bytes, *offset, &vec![0; data.len()]),
                 }
             }
@@ -171,11 +172,11 @@ impl Naming {
 }
 
 /// Writes some of the sectors.
-fn tear(bytes: &mut Vec<u8>, offset: usize, data: &[u8], random: &mut Random) {
+fn tear(bytes: &mut Vec<u8>, offset: usize, data: &[u8], rng: &mut Rng) {
     let mut at = 0;
     while at < data.len() {
         let end = data.len().min(at + SECTOR - (offset + at) % SECTOR);
-        if random.happens(50) {
+        if rng.bool() {
             overwrite(bytes, offset + at, &data[at..end]);
         }
         at = end;

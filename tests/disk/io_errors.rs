@@ -13,7 +13,6 @@ use anyhow::{Context as _, anyhow, ensure};
 use clap::ValueEnum;
 
 use crate::facts::{BACKUP, Claim, check};
-use crate::random::Random;
 use crate::recording::{Call, Files, Recording};
 use crate::runs;
 use crate::shim::{Failure, Kind, Shim};
@@ -121,7 +120,7 @@ pub fn run(shim: &Shim, seed: u64, most: u64) -> anyhow::Result<String> {
         for kind in Kind::value_variants().iter().copied() {
             let calls = well.orders.calls(kind);
             let stride = calls.div_ceil(most).max(1);
-            let offset = Random::of(&[seed, *operation as u64, kind as u64]).below(stride);
+            let offset = crate::chance(&[seed, *operation as u64, kind as u64]).u64(..stride);
             for first in (1 + offset..=calls).step_by(usize::try_from(stride)?) {
                 let trial = |for_ever| (ground, Trial { operation: *operation, kind, first, for_ever });
                 trials.extend([trial(false), trial(true)]);

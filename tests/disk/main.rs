@@ -11,7 +11,6 @@ mod disk;
 mod facts;
 mod io_errors;
 mod power_loss;
-mod random;
 mod recording;
 mod runs;
 mod shim;
@@ -21,6 +20,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Parser;
+use fastrand::Rng;
 
 use io_errors::Trial;
 use power_loss::Cut;
@@ -49,6 +49,11 @@ struct Options {
     trial: Option<Trial>,
     /// Which suite, by a part of its name
     suite: Option<String>,
+}
+
+/// The chance that belongs to these numbers, and to no others.
+fn chance(numbers: &[u64]) -> Rng {
+    numbers.iter().fold(Rng::with_seed(0), |mut rng, number| Rng::with_seed(rng.u64(..) ^ number))
 }
 
 fn main() -> anyhow::Result<()> {

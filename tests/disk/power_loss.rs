@@ -6,10 +6,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, anyhow, bail, ensure};
+use fastrand::Rng;
 
 use crate::disk::Disk;
 use crate::facts::{Claim, Fact, check};
-use crate::random::Random;
 use crate::recording::{Files, Recording, read_files, write_files};
 use crate::runs;
 use crate::shim::Shim;
@@ -138,8 +138,8 @@ fn look_at_mutant(shim: &Shim, seed: u64) -> anyhow::Result<u64> {
     Ok(states)
 }
 
-fn chance(seed: u64, cut: Cut) -> Random {
-    Random::of(&[seed, cut.call as u64, cut.damage])
+fn chance(seed: u64, cut: Cut) -> Rng {
+    crate::chance(&[seed, cut.call as u64, cut.damage])
 }
 
 /// Checks states of a run, on all cores. Gives their number. A run with a state that is not sound is kept.

@@ -106,14 +106,16 @@ fn no_column_is_set_by_a_field_of_its_name() {
     assert!(shop.is_logged_in(&jan) && shop.is_logged_in(&eva));
 }
 
+/// Nobody is let in who has not been authorized, and nobody is throttled.
+const UNAUTHORIZED: &str = r#"
+    [throttle]
+    email.burst = 0
+    [sign_in]
+    new_customer_email = "unauthorized""#;
+
 #[test]
 fn no_column_of_a_new_customer_is_set_by_a_field_of_its_name() {
-    let app = spawn_app_with(
-        "[throttle]
-        email.burst = 0
-        [sign_in]
-        new_customer_email = \"unauthorized\"",
-    );
+    let app = spawn_app_with(UNAUTHORIZED);
     let fields = undocumented_fields(&app);
     let mut number = 0;
     for value in values() {
@@ -183,12 +185,7 @@ fn neither_telephone_nor_reference_nor_identity_leads_to_an_account() {
 
 #[test]
 fn who_waits_to_be_authorized_has_no_way_around_it() {
-    let app = spawn_app_with(
-        "[throttle]
-        email.burst = 0
-        [sign_in]
-        new_customer_email = \"unauthorized\"",
-    );
+    let app = spawn_app_with(UNAUTHORIZED);
     let spellings =
         ["jan.novak@gmail.com", "JanNovak@Gmail.com", "jan.novak+shop@googlemail.com", " j.annovak@gmail.com "];
     let attempts = |client: &Client| -> Vec<String> {
