@@ -161,9 +161,10 @@ impl Metrics {
     }
 
     /// Counts a request. The route is a pattern of the server's own, never a path as it was sent.
-    pub fn count_request(&self, route: &str, status: u16, duration: Duration) {
-        self.requests.get_or_create(&Request { route: route.to_owned(), status }).inc();
-        self.durations.get_or_create(&Route { route: route.to_owned() }).observe(duration.as_secs_f64());
+    pub fn count_request(&self, route: String, status: u16, duration: Duration) {
+        let route = Route { route };
+        self.durations.get_or_create(&route).observe(duration.as_secs_f64());
+        self.requests.get_or_create(&Request { route: route.route, status }).inc();
     }
 
     /// Writes all of it, with the levels of now.

@@ -100,13 +100,11 @@ fn log_response(response: &ServiceResponse, id: &RequestId, duration: Duration, 
     if let Some(ApiError::Internal(cause)) = response.response().error().and_then(|error| error.as_error()) {
         error!(request_id = id.as_str(); "a request failed: {cause}");
     }
-    let route = request.match_pattern();
-    let route = route.as_deref().unwrap_or("-");
-    services.metrics.count_request(route, status, duration);
+    let route = request.match_pattern().unwrap_or_else(|| "-".to_owned());
     info!(
         request_id = id.as_str(),
         method = Some(request.method().as_str()).filter(|method| method.len() <= LONGEST_METHOD).unwrap_or("-"),
-        route,
+        route = route.as_str(),
         status,
         code,
         duration_ms = (duration.as_secs_f64() * 1e6).round() / 1e3,
@@ -116,4 +114,5 @@ fn log_response(response: &ServiceResponse, id: &RequestId, duration: Duration, 
         email = extensions.get::<LoggedEmail>().map(|email| email.0.as_str());
         "answered"
     );
+    services.metrics.count_request(route, status, duration);
 }

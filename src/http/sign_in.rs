@@ -61,6 +61,7 @@ pub(super) async fn handle(
     id: RequestId,
     http: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
+    // Within a block: what is still held while the disk is waited for makes every request's state larger.
     let signing_in = {
         let request = read(body.0)?;
         if let Some(email) = &request.email {

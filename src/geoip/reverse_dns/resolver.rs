@@ -111,7 +111,7 @@ async fn exchange(server: SocketAddr, question: &Question) -> io::Result<Reply> 
 
 /// The question under a number that cannot be guessed: a forger would have to know it, and the port.
 fn query(question: &Question) -> io::Result<Message<Vec<u8>>> {
-    let number = nanoid::rngs::default(2).into_iter().fold(0, |bits, byte| bits << 8 | u16::from(byte));
+    let number = nanoid::rngs::thread_local(2).into_iter().fold(0, |bits, byte| bits << 8 | u16::from(byte));
     let mut builder = MessageBuilder::new_vec();
     builder.header_mut().set_id(number);
     builder.header_mut().set_rd(true);
