@@ -5,7 +5,7 @@ use std::fmt;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-/// A SHA-256 digest. Two of them are compared in constant time.
+/// A SHA-256 digest. Two of them are compared in constant time (Rauthy #1167 was a secret that was not).
 ///
 /// A plain hash is enough here because what is hashed is random and has at least 128 bits.
 #[derive(Clone, Copy, Eq)]

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::app::{Client, RIVAL, TestApp, spawn_app, spawn_app_with};
+use crate::app::{Client, RIVAL, SHOP, TestApp, spawn_app, spawn_app_with};
 
 /// A server where both organisations know the same address, with each one's client and identity.
 fn two_shops(app: &TestApp) -> [(Client, String); 2] {
@@ -68,6 +68,16 @@ fn what_the_operator_does_to_a_customer_of_one_does_not_touch_the_other() {
     app.operator(&["ban", "jan@barasek.com", "--reason", "fraud"]);
     assert_eq!(codes(), ["E005", ""]);
     assert_eq!(rival.account_info(&in_rival).json()["ban"], false);
+}
+
+/// GHSA-cq3f-vc6p-68fh (better-auth): whoever was signed in could approve what somebody else waited for.
+#[test]
+fn an_authorization_by_one_is_none_by_the_other() {
+    let app = spawn_app_with("[sign_in]\nnew_customer_email = \"unauthorized\"");
+    let codes = || [SHOP, RIVAL].map(|key| app.client(key).sign_in("jan@barasek.com").code());
+    assert_eq!(codes(), ["E007", "E007"]);
+    app.cli_ok(&["customer", "authorize", "--organisation", "rival", "jan@barasek.com"]);
+    assert_eq!(codes(), ["E007", ""]);
 }
 
 #[test]

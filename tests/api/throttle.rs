@@ -193,7 +193,7 @@ fn an_attempt_passes_after_the_time_that_retry_after_says_and_not_before() {
     }
 }
 
-/// supabase/auth #1547, #1955, #2398: the limiter told who is registered.
+/// supabase/auth #1547, #1955, #2398, Rauthy #1487: the limiter or the registration told who is registered.
 #[test]
 fn known_and_unknown_addresses_are_throttled_alike() {
     let app = spawn_app_with(

@@ -359,3 +359,17 @@ fn an_address_can_be_spelled_anew_but_not_be_taken_from_somebody() {
     let kept = super::import::rows(&app.folder, "SELECT email FROM customers ORDER BY id");
     assert_eq!(kept, ["jannovak@gmail.com", "eva@x.cz"]);
 }
+
+/// CVE-2026-9087 (Keycloak): the proof of one address was taken for that of another.
+#[test]
+fn the_authorization_of_an_address_is_not_that_of_the_next() {
+    let app = spawn_app_with("[sign_in]\nnew_customer_email = \"unauthorized\"");
+    let new = "jan@new.example";
+    assert_eq!(app.shop().sign_in(JAN).code(), "E007");
+    customer(&app, "authorize", JAN, &[]);
+    app.shop().identity(JAN);
+    set_email(&app, JAN, new);
+    assert_eq!(app.shop().sign_in(new).code(), "E007");
+    customer(&app, "authorize", new, &[]);
+    app.shop().identity(new);
+}
