@@ -56,7 +56,7 @@ impl Throttle {
     /// # Errors
     /// When the database fails.
     pub fn rebuild(config: &ThrottleConfig, clock: &Clock, tx: &Tx<'_>) -> Result<Self, StoreError> {
-        let start = clock.now() - Self::window(config);
+        let start = present(clock) - Self::window(config);
         Self::remembering(config, clock, |remember| tx.for_each_throttled_attempt(start, remember))
     }
 
@@ -66,14 +66,15 @@ impl Throttle {
         clock: &Clock,
         earlier: impl FnOnce(&mut dyn FnMut(ThrottledAttempt)) -> Result<(), E>,
     ) -> Result<Self, E> {
-        let begin = clock.now() - Self::window(config);
+        let now = present(clock);
+        let begin = now - Self::window(config);
         let limiter = |quota| Limiter::new(quota, clock, begin);
         let throttle = Self {
             networks: config.network_quota().map(limiter),
             mailboxes: config.mailbox_quota().map(limiter),
             network_names: RandomState::new(),
         };
-        throttle.replay(clock.now(), earlier)?;
+        throttle.replay(now, earlier)?;
         Ok(throttle)
     }
 
@@ -132,6 +133,12 @@ impl Throttle {
         let refused = self.mailboxes.as_ref().map_or(Ok(()), |limiter| limiter.check(mailbox.0.cast_unsigned()));
         refused.map_err(|retry_after| TooSoon { retry_after, by: Limit::Mailbox })
     }
+}
+
+/// The present by the steady clock, which the limiters go on with: if the time of day leaps while they are told of what
+/// was, they must not wait for a time that is far ahead.
+fn present(clock: &Clock) -> Timestamp {
+    Timestamp::from_millis(0) + clock.steady()
 }
 
 #[derive(Debug)]
