@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use log::{info, warn};
 
+use super::slowest_clock::SlowestClock;
 use crate::clock::Clock;
 use crate::config::{Config, Period};
 use crate::domain::{AttemptId, ClientIp, SessionId, Timestamp};
@@ -37,8 +38,8 @@ const RETRY_AFTER: Duration = Duration::from_mins(1);
 /// Between two looks at the clock while it rests.
 const TICK: Duration = Duration::from_secs(1);
 
-/// How long a session must have been past its time. Clocks are wrong by some hours now and then; what they
-/// say can be taken back, and a deletion cannot.
+/// How long a session must have been past its time. Clocks are wrong by some hours now and then, also when the server
+/// starts; what they say can be taken back, and a deletion cannot.
 const GRACE: Duration = Duration::from_hours(24);
 
 /// The broom, and how far it has come.
@@ -46,6 +47,7 @@ const GRACE: Duration = Duration::from_hours(24);
 pub(super) struct Broom {
     rules: Rules,
     clock: Clock,
+    time_of_day: SlowestClock,
     attempts: Sweep<AttemptId>,
     addresses: Sweep<ClientIp>,
     sessions: Sweep<SessionId>,
@@ -87,7 +89,15 @@ impl Broom {
             idle_timeout: config.session.idle_timeout.map(Period::get),
         };
         let next_round = clock.steady() + FIRST_REST;
-        Self { rules, clock, attempts: Sweep::new(), addresses: Sweep::new(), sessions: Sweep::new(), next_round }
+        Self {
+            rules,
+            time_of_day: SlowestClock::new(clock.clone()),
+            clock,
+            attempts: Sweep::new(),
+            addresses: Sweep::new(),
+            sessions: Sweep::new(),
+            next_round,
+        }
     }
 
     /// Sweeps in rounds.
@@ -108,9 +118,10 @@ impl Broom {
 
     /// Goes through the tables. What fails in one does not keep the others from being swept.
     async fn round(&mut self, store: &Store) -> Result<(), StoreError> {
-        let swept = self.attempts.go(store, &self.clock, self.rules, sweep_attempts).await;
-        let swept = swept.and(self.addresses.go(store, &self.clock, self.rules, sweep_addresses).await);
-        let swept = swept.and(self.sessions.go(store, &self.clock, self.rules, sweep_sessions).await);
+        let now = self.time_of_day.look();
+        let swept = self.attempts.go(store, now, self.rules, sweep_attempts).await;
+        let swept = swept.and(self.addresses.go(store, now, self.rules, sweep_addresses).await);
+        let swept = swept.and(self.sessions.go(store, now, self.rules, sweep_sessions).await);
         let (attempts, sessions) = (self.attempts.take_deleted(), self.sessions.take_deleted());
         self.addresses.take_deleted();
         if attempts + sessions > 0 {
@@ -126,9 +137,9 @@ impl<Id: Copy + Send + 'static> Sweep<Id> {
     }
 
     /// Takes steps to the end of the round. After an error, it goes on from there.
-    async fn go(&mut self, store: &Store, clock: &Clock, rules: Rules, step: TakeStep<Id>) -> Result<(), StoreError> {
+    async fn go(&mut self, store: &Store, now: Timestamp, rules: Rules, step: TakeStep<Id>) -> Result<(), StoreError> {
         loop {
-            let (after, now) = (self.after, clock.now());
+            let after = self.after;
             let done = store.write(move |tx| step(tx, after, rules, now)).await?;
             self.deleted += done.deleted;
             self.after = done.next;

@@ -2,6 +2,7 @@
 
 mod broom;
 mod geoip;
+mod slowest_clock;
 mod wal;
 
 use std::sync::Arc;
