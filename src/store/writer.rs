@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use log::error;
 use rusqlite::Connection;
@@ -30,6 +31,13 @@ const MAX_BATCH: usize = 64;
 /// Jobs that may wait: at some 10,000 jobs a second a tenth of a second's work. Beyond, saying "later"
 /// at once serves a caller better than a place at the end of the queue.
 const MAX_QUEUE: usize = 1_024;
+
+/// A commit that takes longer is one on a slow disk, where there are few of them: then who writes beside the server, an
+/// operator's command, would hardly ever find the lock free in between.
+const LONG_COMMIT: Duration = Duration::from_millis(20);
+
+/// For how long the lock is left to them then. They ask for it every millisecond.
+const GAP: Duration = Duration::from_millis(3);
 
 /// The way to the writer's thread. Dropping it lets the thread finish what waits, and end.
 #[derive(Debug)]
@@ -124,7 +132,9 @@ impl Desk {
         while let Ok(first) = orders.recv() {
             let mut batch = Batch::default();
             batch.extend(std::iter::once(first).chain(orders.try_iter()).take(MAX_BATCH));
+            let begin = self.clock.steady();
             let failure = self.commit_measured(&mut batch.jobs).err().map(Arc::new);
+            let took = self.clock.steady().saturating_sub(begin);
             if let Some(failure) = &failure {
                 // Who waits behind this batch would wait for the same lock, for as long again.
                 if failure.is_busy() {
@@ -138,6 +148,9 @@ impl Desk {
             }
             for reply in batch.emptyings {
                 let _ = reply.send(self.empty_wal().map_err(|failure| StoreError::Batch(Arc::new(failure))));
+            }
+            if took > LONG_COMMIT {
+                std::thread::sleep(GAP);
             }
         }
     }
