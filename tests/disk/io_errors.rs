@@ -100,7 +100,7 @@ impl Ground {
         let server = shop.serve().unwrap();
         let identity = server.sign_in(KEPT).unwrap();
         server.sign_in(BANNED).unwrap();
-        let key = shop.run_well(&["key", "create", "--kind", "prod"]).trim().to_owned();
+        let key = shop.create_key("prod");
         match operation {
             Operation::Start => drop(server),
             _ => drop(server.stop()),

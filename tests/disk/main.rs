@@ -1,12 +1,14 @@
-//! What the disk can do to the service: power cuts and failing calls, with a shim between the program and its files.
+//! What the disk and the clock can do to the service: power cuts, failing calls, a disk that is full or slow, and leaps of
+//! the time of day, with a shim between the program, its files and its clocks.
 //!
-//! It needs Linux and a C compiler. `cargo test --test disk` takes samples. All of it:
+//! It needs Linux, `prlimit` (util-linux) and a C compiler. `cargo test --test disk` takes samples. All of it:
 //! `cargo test --test disk -- --states 50000 --failures 1000`.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![expect(clippy::print_stdout, reason = "a test program says what it found")]
 #![expect(unreachable_pub, reason = "nothing of a test binary can be reached from elsewhere")]
 
+mod clock;
 mod disk;
 mod facts;
 mod io_errors;
@@ -15,6 +17,7 @@ mod recording;
 mod runs;
 mod shim;
 mod shop;
+mod slow_disk;
 
 use std::path::PathBuf;
 
@@ -26,7 +29,7 @@ use io_errors::Trial;
 use power_loss::Cut;
 use shim::Shim;
 
-/// Checks that nothing promised is lost when the power or the disk fails.
+/// Checks that nothing promised is lost when the power, the disk or the clock fails.
 #[derive(Debug, Parser)]
 struct Options {
     /// Of which chance is made [default: the time]
@@ -76,6 +79,12 @@ fn main() -> anyhow::Result<()> {
     }
     if is_wanted("full_disk") {
         println!("full_disk: {}", io_errors::full_disk(&shim).context("full_disk")?);
+    }
+    if is_wanted("slow_disk") {
+        println!("slow_disk: {}", slow_disk::run(&shim).context("slow_disk")?);
+    }
+    if is_wanted("clock") {
+        println!("clock: {}", clock::run(&shim).context("clock")?);
     }
     Ok(())
 }

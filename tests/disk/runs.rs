@@ -171,7 +171,7 @@ impl Recorded<'_> {
     }
 
     fn revoke_a_key(&mut self) {
-        let key = self.shop.run_well(&["key", "create", "--kind", "prod"]).trim().to_owned();
+        let key = self.shop.create_key("prod");
         let in_force = Claim::KeyInForce { key: key.clone() };
         self.promised(in_force.clone());
         self.end(&in_force);

@@ -1,6 +1,7 @@
 /*
  * Stands between the program and the files in one folder, by LD_PRELOAD: it records all calls that change them, and lets
- * calls fail. recording.rs reads what is recorded, and shim.rs gives the orders.
+ * calls fail or take long. It also stands before the clocks. recording.rs reads what is recorded, and shim.rs gives the
+ * orders.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -16,14 +17,16 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { OPEN = 1, READ, WRITE, SYNC, TRUNCATE, UNLINK, RENAME, NAME, FAILURE, SYNC_FOLDER };
 
 /* Of the words in the file of orders, which the test writes. Behind CALLS, the shim counts the calls of each kind,
    as long as one is FAILING. */
-enum { FAILING, FIRST, FOR_EVER, ERROR, FORGETFUL, CALLS = 8, WORDS = 32 };
+enum { FAILING, FIRST, FOR_EVER, ERROR, FORGETFUL, SYNC_MS, LEAP, PASSED, CALLS, WORDS = 32 };
 
 /* An open file of the folder, or the folder itself. */
 struct file {
@@ -33,7 +36,8 @@ struct file {
     uint64_t inode;
 };
 
-static struct file files[1024];
+enum { FILES = 4096 };
+static struct file files[FILES];
 static const char *folder;
 static size_t folder_length;
 static int record_fd = -1;
@@ -96,7 +100,7 @@ static const char *name_of(const char *path) {
 }
 
 static struct file *watched(int fd) {
-    return fd >= 0 && fd < 1024 && files[fd].is_watched ? &files[fd] : NULL;
+    return fd >= 0 && fd < FILES && files[fd].is_watched ? &files[fd] : NULL;
 }
 
 static int open_in(int at, const char *path, int flags, mode_t mode) {
@@ -113,7 +117,7 @@ static int open_in(int at, const char *path, int flags, mode_t mode) {
         return fd;
     }
     struct stat status;
-    if (fd >= 1024 || fstat(fd, &status) != 0) {
+    if (fd >= FILES || fstat(fd, &status) != 0) {
         abort();
     }
     files[fd].is_folder = *name == '\0';
@@ -219,6 +223,14 @@ static void record_names(void) {
     closedir(entries);
 }
 
+/* Takes as long as a sync is to take, also when that changes meanwhile. */
+static void linger(void) {
+    struct timespec millisecond = {0, 1000000};
+    for (uint64_t lasted = 0; lasted < orders[SYNC_MS]; lasted++) {
+        syscall(SYS_nanosleep, &millisecond, NULL);
+    }
+}
+
 static int sync_file(long call, int fd) {
     struct file *file = watched(fd);
     if (file == NULL) {
@@ -227,6 +239,7 @@ static int sync_file(long call, int fd) {
     if (file->is_wal && orders[FORGETFUL]) {
         return 0;
     }
+    linger();
     if (fails(file->is_folder ? SYNC_FOLDER : SYNC)) {
         return -1;
     }
@@ -272,4 +285,30 @@ int rename(const char *from, const char *to) {
         record(RENAME, 0, 0, names, length);
     }
     return result;
+}
+
+/* A leap is one of the time of day alone; what has passed, all clocks have seen. */
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    int result = syscall(SYS_clock_gettime, clock, now);
+    if (result == 0 && orders && (clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC)) {
+        now->tv_sec += (time_t)(orders[PASSED] + (clock == CLOCK_REALTIME ? orders[LEAP] : 0));
+    }
+    return result;
+}
+
+int gettimeofday(struct timeval *restrict now, void *restrict zone) {
+    (void)zone;
+    struct timespec exact;
+    int result = clock_gettime(CLOCK_REALTIME, &exact);
+    *now = (struct timeval){exact.tv_sec, exact.tv_nsec / 1000};
+    return result;
+}
+
+time_t time(time_t *now) {
+    struct timespec exact;
+    clock_gettime(CLOCK_REALTIME, &exact);
+    if (now) {
+        *now = exact.tv_sec;
+    }
+    return exact.tv_sec;
 }

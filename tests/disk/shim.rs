@@ -1,9 +1,11 @@
-//! The shim: compiled here, put between a program and its files, and told which calls are to fail.
+//! The shim: compiled here, put between a program, its files and its clocks, and told which calls are to fail or to take
+//! long, and what time it is.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -64,6 +66,9 @@ pub struct Orders {
 impl Orders {
     const FAILURE: u64 = 0;
     const FORGETFUL: u64 = 4;
+    const SYNC_MS: u64 = 5;
+    const LEAP: u64 = 6;
+    const PASSED: u64 = 7;
     const CALLS: u64 = 8;
     const WORDS: usize = 32;
 
@@ -96,6 +101,21 @@ impl Orders {
     /// The syncs of the WAL are not made, although the program is told so.
     pub fn forget_syncs_of_wal(&self) {
         self.write(Self::FORGETFUL, &[1]);
+    }
+
+    /// Every sync takes so long from now on, also those under way.
+    pub fn slow_down(&self, sync: Duration) {
+        self.write(Self::SYNC_MS, &[u64::try_from(sync.as_millis()).unwrap()]);
+    }
+
+    /// The time of day is so many seconds wrong from now on: the clock was set, for it to be right again with 0.
+    pub fn leap(&self, seconds: i64) {
+        self.write(Self::LEAP, &[seconds.cast_unsigned()]);
+    }
+
+    /// So many seconds have passed since the beginning, by all clocks.
+    pub fn pass(&self, seconds: i64) {
+        self.write(Self::PASSED, &[seconds.cast_unsigned()]);
     }
 
     fn write(&self, word: u64, values: &[u64]) {

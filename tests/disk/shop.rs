@@ -15,6 +15,9 @@ use crate::shim::{Orders, Shim};
 /// The shop's key, which no throttle and no quota concerns.
 pub const KEY: &str = "ROOTshop000000000000000000000000";
 
+/// How long a client waits for an answer.
+pub const CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// The shop's database, within its folder.
 pub const DATABASE: &str = "magic-auth.db";
 
@@ -34,10 +37,15 @@ pub fn temporary_folder() -> TempDir {
 impl<'s> Shop<'s> {
     /// A shop with these files beside its database, and the shim under all of its programs if one is given.
     pub fn open(shim: Option<&'s Shim>, files: &Files) -> Self {
+        Self::configured(shim, files, "")
+    }
+
+    /// The same with more lines in its configuration.
+    pub fn configured(shim: Option<&'s Shim>, files: &Files, more: &str) -> Self {
         let folder = temporary_folder();
         let config = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 2\n[database]\npath = \"disk/{DATABASE}\"\n\
-            [[organisation]]\nname = \"shop\"\napi_keys = [\"{KEY}\"]\n"
+            [[organisation]]\nname = \"shop\"\napi_keys = [\"{KEY}\"]\n{more}"
         );
         std::fs::write(folder.path().join("config.toml"), config).unwrap();
         File::create(folder.path().join("record")).unwrap();
@@ -92,6 +100,17 @@ impl<'s> Shop<'s> {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// Makes a key of this kind.
+    pub fn create_key(&self, kind: &str) -> String {
+        self.run_well(&["key", "create", "--kind", kind]).trim().to_owned()
+    }
+
+    /// A number that the database holds.
+    pub fn count(&self, sql: &str) -> i64 {
+        let database = rusqlite::Connection::open(self.disk().join(DATABASE)).unwrap();
+        database.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
     /// Starts the server. When it ends instead, how.
     pub fn serve(&self) -> Result<Server, ExitStatus> {
         let log = File::options().append(true).create(true).open(self.folder.path().join("log")).unwrap();
@@ -102,9 +121,11 @@ impl<'s> Shop<'s> {
         output.read_line(&mut welcome).unwrap();
         let Some((_, rest)) = welcome.split_once("http://") else { return Err(child.wait().unwrap()) };
         let address = rest.split_whitespace().next().unwrap();
-        let config = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(30))).proxy(None);
+        let config = ureq::Agent::config_builder().timeout_global(Some(CLIENT_TIMEOUT)).proxy(None);
+        // When the clock runs ahead, the server closes connections that have been idle for long by its clock.
+        let config = config.max_idle_connections(0);
         let agent = config.http_status_as_error(false).build().into();
-        Ok(Server { child, _output: output, agent, url: format!("http://{address}/api/v1/customer") })
+        Ok(Server { child, _output: output, agent, url: format!("http://{address}/api/v1") })
     }
 }
 
@@ -119,29 +140,40 @@ pub struct Server {
 impl Server {
     /// Signs in. Gives the identity id, or the code of the refusal, or what became of the request.
     pub fn sign_in(&self, email: &str) -> Result<String, String> {
-        let answer = self.post("magic-auth", &json!({ "email": email }))?;
-        let text = |field: &str| answer[field].as_str().map(ToOwned::to_owned);
-        text("identityId").ok_or_else(|| text("errorCode").unwrap_or_else(|| answer.to_string()))
+        let answer = self.try_sign_in(KEY, email)?;
+        answer.text("identityId").ok_or_else(|| answer.text("errorCode").unwrap_or_else(|| answer.body.to_string()))
+    }
+
+    /// Signs in with this key. Gives the answer, or what became of the request.
+    pub fn try_sign_in(&self, key: &str, email: &str) -> Result<Answer, String> {
+        self.post(key, "customer/magic-auth", &json!({ "email": email }))
     }
 
     /// Logs out, which must succeed.
     pub fn log_out(&self, identity: &str) {
-        let answer = self.post("logout", &json!({ "identityId": identity })).unwrap();
-        assert_eq!(answer["success"], true, "{answer}");
+        let answer = self.post(KEY, "customer/logout", &json!({ "identityId": identity })).unwrap();
+        assert_eq!(answer.body["success"], true, "{}", answer.body);
     }
 
     pub fn is_logged_in(&self, identity: &str) -> bool {
-        let url = format!("{}/get-account-info?apiKey={KEY}&identityId={identity}", self.url);
-        let answer = self.agent.get(url).call().unwrap().body_mut().read_to_string().unwrap();
-        serde_json::from_str::<Value>(&answer).unwrap()["loggedIn"] == true
+        let path = format!("customer/get-account-info?identityId={identity}&apiKey={KEY}");
+        let answer = self.get(&path).unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.body["loggedIn"] == true
     }
 
-    fn post(&self, path: &str, body: &Value) -> Result<Value, String> {
-        let request = self.agent.post(format!("{}/{path}?apiKey={KEY}", self.url));
-        let request = request.header("content-type", "application/json");
-        let mut answer = request.send(body.to_string()).map_err(|error| error.to_string())?;
-        let text = answer.body_mut().read_to_string().map_err(|error| error.to_string())?;
-        serde_json::from_str(&text).map_err(|error| error.to_string())
+    /// Asks whether the key is in force.
+    pub fn ping(&self, key: &str) -> Result<Answer, String> {
+        self.get(&format!("ping?apiKey={key}"))
+    }
+
+    fn get(&self, path: &str) -> Result<Answer, String> {
+        Answer::read(self.agent.get(format!("{}/{path}", self.url)).call())
+    }
+
+    fn post(&self, key: &str, path: &str, body: &Value) -> Result<Answer, String> {
+        let request = self.agent.post(format!("{}/{path}?apiKey={key}", self.url));
+        Answer::read(request.header("content-type", "application/json").send(body.to_string()))
     }
 
     /// How the server has ended, if it has.
@@ -161,5 +193,31 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// An answer of the server.
+pub struct Answer {
+    pub status: u16,
+    headers: ureq::http::HeaderMap,
+    pub body: Value,
+}
+
+impl Answer {
+    fn read(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Self, String> {
+        let (head, mut body) = answer.map_err(|error| error.to_string())?.into_parts();
+        let text = body.read_to_string().map_err(|error| error.to_string())?;
+        let body = serde_json::from_str(&text).map_err(|error| format!("{error}: {text}"))?;
+        Ok(Self { status: head.status.as_u16(), headers: head.headers, body })
+    }
+
+    /// A text of the body.
+    pub fn text(&self, field: &str) -> Option<String> {
+        self.body[field].as_str().map(ToOwned::to_owned)
+    }
+
+    /// The number in a header.
+    pub fn number(&self, header: &str) -> Option<i64> {
+        self.headers.get(header)?.to_str().ok()?.parse().ok()
     }
 }
