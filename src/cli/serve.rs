@@ -9,16 +9,16 @@ use super::Context;
 use super::output::print_line;
 use crate::application::Application;
 use crate::config::{Config, ConfiguredKey};
-use crate::logging;
+use crate::logging::{self, Log};
 
 pub(super) fn run(context: Context) -> anyhow::Result<()> {
     let log = logging::start(context.config.log.format)?;
-    let served = actix_web::rt::System::new().block_on(serve(context));
+    let served = actix_web::rt::System::new().block_on(serve(context, log.clone()));
     log.finish();
     served
 }
 
-async fn serve(context: Context) -> anyhow::Result<()> {
+async fn serve(context: Context, log: Log) -> anyhow::Result<()> {
     let key = example_key(&context.config);
     if context.config.file.is_none() {
         warn!("there is no config.toml here and none was named: the defaults have no organisation");
@@ -28,7 +28,7 @@ async fn serve(context: Context) -> anyhow::Result<()> {
     info!(address:% = application.address(), version = env!("CARGO_PKG_VERSION"); "listening");
     // A supervisor may have closed standard output; the log has said it all.
     let _ = print_line(&welcome(application.address(), &key));
-    application.run_until(signals.stop()).await?;
+    application.run_until(signals.stop(log)).await?;
     info!("stopped");
     Ok(())
 }
@@ -75,12 +75,13 @@ impl StopSignals {
     }
 
     /// Completes at the first signal; the second one ends the process at once.
-    async fn stop(mut self) {
+    async fn stop(mut self, log: Log) {
         self.next().await;
         info!("stopping: finishing what is under way; the next signal stops at once");
         actix_web::rt::spawn(async move {
             self.next().await;
             warn!("stopped by a second signal");
+            log.finish();
             std::process::exit(1);
         });
     }

@@ -2,7 +2,7 @@
 
 use magic_auth::clock::Clock;
 use std::cell::RefCell;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -191,6 +191,20 @@ fn an_idle_connection_does_not_hold_up_the_end() {
     assert_eq!(process.wait().code(), Some(0));
     // Half of what requests under way are given.
     assert!(stopping.steady() < started + Duration::from_secs(4));
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once_and_the_log_says_so() {
+    let mut process = spawn_process("");
+    let mut under_way = std::net::TcpStream::connect(process.address).unwrap();
+    let request = sign_in_bytes(SHOP_ROOT, JAN);
+    under_way.write_all(&request[..request.len() - 1]).unwrap();
+    process.shop().ping();
+    process.signal("TERM");
+    eventually(|| process.log().contains("stopping"));
+    process.signal("TERM");
+    assert_eq!(process.wait().code(), Some(1));
+    assert!(process.log().contains("WARN  stopped by a second signal"), "{}", process.log());
 }
 
 #[test]
