@@ -8,7 +8,7 @@ use magic_auth::domain::Digest;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::ledger::{Customer, Known};
-use crate::oracle::ensure_sound;
+use crate::sound::ensure_sound;
 
 /// A backup that was begun.
 pub struct Backup {

@@ -12,6 +12,9 @@ pub enum Stop {
     /// The connection broke before the answer was there: nothing is acknowledged.
     #[error("no answer: {0}")]
     Unanswered(ureq::Error),
+    /// The connection broke within the answer: nothing is acknowledged either.
+    #[error("a part of an answer: {0}")]
+    Torn(ureq::Error),
     /// The service has done what it must not.
     #[error(transparent)]
     Wrong(#[from] anyhow::Error),
@@ -96,11 +99,16 @@ impl Client {
 
 /// Reads the whole answer.
 fn read(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<(u16, String), Stop> {
-    let read = answer.and_then(|mut answer| Ok((answer.status().as_u16(), answer.body_mut().read_to_string()?)));
-    read.map_err(|error| match error {
+    let mut answer = answer.map_err(|error| broken(error, Stop::Unanswered))?;
+    let text = answer.body_mut().read_to_string().map_err(|error| broken(error, Stop::Torn))?;
+    Ok((answer.status().as_u16(), text))
+}
+
+fn broken(error: ureq::Error, to: impl FnOnce(ureq::Error) -> Stop) -> Stop {
+    match error {
         ureq::Error::Timeout(_) => Stop::Wrong(error.into()),
-        broken => Stop::Unanswered(broken),
-    })
+        _ => to(error),
+    }
 }
 
 fn accepted((status, text): (u16, String)) -> Result<Value, Stop> {

@@ -1,14 +1,18 @@
-//! Sudden death: the service is killed in the middle of its work, again and again, and must have kept what it had
-//! acknowledged.
+//! Sudden death: the service is killed in the middle of its work, or told to stop, again and again, and must have kept
+//! what it had acknowledged.
 //!
 //! ```text
 //! cargo test --test crash                                    a few seconds
 //! cargo test --test crash -- --rounds 2000 --seed 7          the long form
+//! cargo test --test crash -- --rounds 500 --only stop        of a server that is told to stop
 //! ```
 //!
-//! A round takes the real binary on a database of its own, and kills it with SIGKILL at a random moment: see
+//! A round takes the real binary on a database of its own, and ends it at a random moment, mostly with SIGKILL: see
 //! [`place::Place`]. The database lives on for some rounds, so that it grows and is opened after many deaths. It begins
 //! as one of the first version, whose upgrade is killed.
+//!
+//! A server that is told to stop ends by itself in time, with exit code 0, and no answer is torn. One that is told twice
+//! may end in the middle, as if it were killed.
 //!
 //! Acknowledged is what a caller has read as a whole, or what a command has said before it ended well. What was
 //! asked and not acknowledged is in doubt: it may have been done or not, but not in part.
@@ -19,7 +23,7 @@
 //! - [`load`] is what callers do, and [`operator`] what is done on the command line;
 //! - a [`caller`] notes in a [`ledger`] what was acknowledged;
 //! - [`shop`] is the database with all that is known of it, and [`server`] and [`client`] are the ways to it;
-//! - [`round`] is one death, and [`place`] says where it may happen.
+//! - [`round`] is one end, and [`place`] says where it may happen.
 
 #![expect(clippy::print_stdout, reason = "a program for people to watch")]
 #![expect(clippy::disallowed_methods, reason = "how long a real server takes is real time")]
@@ -36,6 +40,7 @@ mod place;
 mod round;
 mod server;
 mod shop;
+mod sound;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -47,7 +52,10 @@ use fastrand::Rng;
 use place::Place;
 use shop::Shop;
 
-/// Kills the service in the middle of its work, and sees what it has kept
+/// Rounds after which a database is given up in any case: the larger it is, the longer its checks take.
+const LONGEST_LIFE: u32 = 50;
+
+/// Ends the service in the middle of its work, and sees what it has kept
 #[derive(Debug, Parser)]
 struct Options {
     /// How often
@@ -56,7 +64,7 @@ struct Options {
     /// What chance is made of [default: another one each time]
     #[arg(long)]
     seed: Option<u64>,
-    /// Kill at these places only
+    /// End at these places only
     #[arg(long, value_delimiter = ',', value_name = "PLACES")]
     only: Vec<Place>,
     /// What `cargo test` was asked to run, when it was not asked for everything
@@ -68,7 +76,7 @@ struct Options {
 #[derive(Default)]
 struct Tally {
     acknowledged: u64,
-    kills: BTreeMap<Place, u32>,
+    ends: BTreeMap<Place, u32>,
     slowest_start: Duration,
 }
 
@@ -83,7 +91,8 @@ fn main() -> anyhow::Result<()> {
     let mut shop = Shop::open()?;
     for number in 1..=options.rounds {
         let mut rng = Rng::with_seed(seed ^ (u64::from(number) << 32));
-        let place = if number == 1 { Place::Upgrade } else { Place::choose(&options.only, &mut rng) };
+        let is_new = number % LONGEST_LIFE == 1;
+        let place = if is_new { Place::Upgrade } else { Place::choose(&options.only, &mut rng) };
         if place == Place::Upgrade && number > 1 {
             tally.acknowledged += shop.acknowledged();
             shop = Shop::open()?;
@@ -101,7 +110,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 fn round(shop: &mut Shop, place: Place, rng: &mut Rng, tally: &mut Tally) -> anyhow::Result<()> {
-    *tally.kills.entry(place).or_default() += round::play(shop, place, rng)?;
+    *tally.ends.entry(place).or_default() += round::play(shop, place, rng)?;
     let start = oracle::check(shop, rng)?;
     tally.slowest_start = tally.slowest_start.max(start);
     Ok(())
@@ -109,12 +118,12 @@ fn round(shop: &mut Shop, place: Place, rng: &mut Rng, tally: &mut Tally) -> any
 
 impl std::fmt::Display for Tally {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let kills: Vec<_> = self.kills.iter().map(|(place, kills)| format!("{place} {kills}")).collect();
+        let ends: Vec<_> = self.ends.iter().map(|(place, ends)| format!("{place} {ends}")).collect();
         write!(
             f,
-            "{} answers acknowledged and kept; killed at: {}; the slowest start took {} ms",
+            "{} answers acknowledged and kept; ended at: {}; the slowest start took {} ms",
             self.acknowledged,
-            kills.join(", "),
+            ends.join(", "),
             self.slowest_start.as_millis()
         )
     }

@@ -12,6 +12,7 @@ use crate::ledger::Known;
 use crate::operator::{import, imported_address};
 use crate::server::Server;
 use crate::shop::{Import, ROOT, Shop, lock};
+use crate::sound::{ensure_one_customer_a_mailbox, ensure_sound};
 
 /// Customers of earlier rounds that are looked at again, of each caller.
 const SAMPLE: usize = 20;
@@ -27,7 +28,7 @@ pub fn check(shop: &mut Shop, rng: &mut Rng) -> anyhow::Result<Duration> {
     let database = Connection::open_with_flags(shop.database(), OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     database.busy_timeout(Duration::from_secs(5))?;
     ensure_sound(&database)?;
-    check_mailboxes(&database)?;
+    ensure_one_customer_a_mailbox(&database)?;
     check_attempts(&database, shop)?;
     check_customers(shop, rng)?;
     for (key, is_in_force) in &mut shop.papers.keys {
@@ -49,22 +50,6 @@ pub fn check(shop: &mut Shop, rng: &mut Rng) -> anyhow::Result<Duration> {
     }
     delete_parts(folder)?;
     Ok(took)
-}
-
-/// No page is damaged and no row refers to one that is not there.
-pub fn ensure_sound(database: &Connection) -> anyhow::Result<()> {
-    let found: String = database.query_row("PRAGMA integrity_check", [], |row| row.get(0))?;
-    ensure!(found == "ok", "integrity_check: {found}");
-    ensure!(!database.prepare("PRAGMA foreign_key_check")?.exists([])?, "a row refers to one that is not there");
-    Ok(())
-}
-
-/// An address is one customer's. (The `+` keeps an index from saying so: the rows themselves are asked.)
-fn check_mailboxes(database: &Connection) -> anyhow::Result<()> {
-    let sql = "SELECT 1 FROM customers WHERE email_canonical IS NOT NULL
-        GROUP BY +organisation_id, +email_canonical HAVING count(*) > 1";
-    ensure!(!database.prepare(sql)?.exists([])?, "an address is that of two customers");
-    Ok(())
 }
 
 /// Every sign-in that was answered is recorded.

@@ -1,9 +1,9 @@
-//! Where a server or a command is killed.
+//! Where a server or a command ends.
 
 use clap::ValueEnum;
 use fastrand::Rng;
 
-/// Where a round kills.
+/// Where a round kills, or stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Place {
     /// A server that upgrades a new database of the first version, and takes in what its throttle had seen.
@@ -12,6 +12,8 @@ pub enum Place {
     Start,
     /// A server under load, while commands write beside it.
     Load,
+    /// The same, but that the server is told to stop, by chance twice.
+    Stop,
     /// A server that moves its WAL into the database.
     Checkpoint,
     /// A command that writes many rows in many transactions.
@@ -27,10 +29,11 @@ pub enum Place {
 }
 
 /// How often each comes in turn.
-const WEIGHTS: [(Place, usize); 9] = [
+const WEIGHTS: [(Place, usize); 10] = [
     (Place::Upgrade, 1),
     (Place::Start, 4),
     (Place::Load, 8),
+    (Place::Stop, 3),
     (Place::Checkpoint, 2),
     (Place::Import, 2),
     (Place::Backup, 2),

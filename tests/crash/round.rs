@@ -1,9 +1,8 @@
-//! One death.
+//! One end.
 
 use std::ops::Range;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,30 +15,27 @@ use crate::client::Stop;
 use crate::load;
 use crate::operator::{Deed, Operator};
 use crate::place::Place;
-use crate::server::Server;
+use crate::server::{End, Server};
 use crate::shop::{DATABASE, Shop};
 
-/// Kills at this place, and gives how often. In the end no server runs.
+/// Kills or stops at this place, and gives how often. In the end no server runs.
 pub fn play(shop: &mut Shop, place: Place, rng: &mut Rng) -> anyhow::Result<u32> {
     match place {
         Place::Upgrade => kill_starting(shop, milliseconds(1..300, rng)),
         Place::Start => {
-            shop.take_server()?.0.kill()?;
+            shop.take_server()?.0.end(End::Killed)?;
             let moments: Vec<_> = (0..rng.u8(1..=3)).map(|_| shop.last_start.mul_f64(rng.f64())).collect();
             moments.into_iter().map(|moment| kill_starting(shop, moment)).sum()
         }
-        Place::Load => under_load(shop, rng, |victim, operator, rng| {
-            let moment = milliseconds(5..500, rng);
-            thread::scope(|scope| {
-                let killer = scope.spawn(|| {
-                    thread::sleep(moment);
-                    victim.kill()
-                });
-                victim.excuse(load::keep_operating(operator, rng))?;
-                joined(killer)
-            })?;
-            Ok(1)
-        }),
+        Place::Load => end_under_load(shop, End::Killed, rng),
+        Place::Stop => {
+            let signal = if rng.bool() { "TERM" } else { "INT" };
+            let end = match rng.u8(..4) {
+                0 => End::StoppedTwice(signal, milliseconds(0..20, rng)),
+                _ => End::Stopped(signal),
+            };
+            end_under_load(shop, end, rng)
+        }
         Place::Checkpoint => under_load(shop, rng, |victim, operator, rng| {
             fill_wal_until_it_is_moved(&operator.folder.join(DATABASE))?;
             thread::sleep(milliseconds(0..20, rng));
@@ -62,8 +58,24 @@ fn milliseconds(range: Range<u64>, rng: &mut Rng) -> Duration {
 fn kill_starting(shop: &Shop, moment: Duration) -> anyhow::Result<u32> {
     let server = Server::spawn(shop.folder())?;
     thread::sleep(moment);
-    server.kill()?;
+    server.end(End::Killed)?;
     Ok(1)
+}
+
+/// Ends the server while it is called, and commands write beside it.
+fn end_under_load(shop: &mut Shop, end: End, rng: &mut Rng) -> anyhow::Result<u32> {
+    under_load(shop, rng, |victim, operator, rng| {
+        let moment = milliseconds(5..500, rng);
+        thread::scope(|scope| {
+            let killer = scope.spawn(|| {
+                thread::sleep(moment);
+                victim.end(end)
+            });
+            victim.excuse(load::keep_operating(operator, rng))?;
+            joined(killer)
+        })?;
+        Ok(1)
+    })
 }
 
 /// Kills a command, under load or while no server runs.
@@ -86,36 +98,44 @@ fn kill_command(shop: &mut Shop, deed: Deed, moment: Range<u64>, rng: &mut Rng) 
     })
 }
 
-/// A server that is to be killed.
+/// A server that is to end.
 struct Victim {
     server: Mutex<Option<Server>>,
-    is_killed: AtomicBool,
+    /// How it ends, as soon as it is about to.
+    end: OnceLock<End>,
 }
 
 impl Victim {
-    /// Kills it, unless that was done already.
+    /// Ends it, unless that was done already.
+    fn end(&self, how: End) -> anyhow::Result<()> {
+        let how = *self.end.get_or_init(|| how);
+        let server = self.server.lock().unwrap_or_else(PoisonError::into_inner).take();
+        server.map_or(Ok(()), |server| server.end(how))
+    }
+
     fn kill(&self) -> anyhow::Result<()> {
-        self.is_killed.store(true, Ordering::SeqCst);
-        self.server.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Server::kill)
+        self.end(End::Killed)
     }
 
     /// Why a caller has stopped: for that, there must be a reason.
     fn excuse(&self, stop: Stop) -> anyhow::Result<()> {
-        match stop {
-            Stop::Unanswered(_) if self.is_killed.load(Ordering::SeqCst) => Ok(()),
-            stop => Err(stop.into()),
+        match (&stop, self.end.get()) {
+            // Who finishes what is under way finishes what has begun to be answered.
+            (Stop::Torn(_), Some(End::Stopped(_))) => Err(stop.into()),
+            (Stop::Unanswered(_) | Stop::Torn(_), Some(_)) => Ok(()),
+            _ => Err(stop.into()),
         }
     }
 }
 
-/// Has the service called without a pause while `act` goes on, in which the server is killed.
+/// Has the service called without a pause while `act` goes on, in which the server ends.
 fn under_load(
     shop: &mut Shop,
     rng: &mut Rng,
     act: impl FnOnce(&Victim, &mut Operator<'_>, &mut Rng) -> anyhow::Result<u32>,
 ) -> anyhow::Result<u32> {
     let (server, address) = shop.take_server()?;
-    let victim = Victim { server: Mutex::new(Some(server)), is_killed: AtomicBool::new(false) };
+    let victim = Victim { server: Mutex::new(Some(server)), end: OnceLock::new() };
     let mut operator = Operator {
         folder: shop.folder.path(),
         caller: Caller::new(address, &shop.operator),
@@ -131,9 +151,9 @@ fn under_load(
         let callers: Vec<_> = shop.callers.iter().enumerate().map(call).collect();
         let kills = act(victim, &mut operator, rng);
         // Also when that has failed: the callers would go on for ever.
-        let killed = victim.kill();
+        let ended = victim.kill();
         callers.into_iter().try_for_each(joined)?;
-        killed?;
+        ended?;
         kills
     })
 }

@@ -1,11 +1,11 @@
-//! The real binary: as a server that can be killed, and as a command that can be.
+//! The real binary: as a server that can be killed or told to stop, and as a command that can be killed.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,24 @@ const LONGEST_START: Duration = Duration::from_secs(2);
 /// How long a server that does not start is waited for, to tell how slow it is.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// For a server that was told to stop: the six seconds that are documented, and some for a busy machine.
+const LONGEST_STOP: Duration = Duration::from_secs(6 + 4);
+
 const SIGKILL: i32 = 9;
+
+/// What servers log, within their folder.
+pub const LOG: &str = "server.log";
+
+/// How a server is to end.
+#[derive(Clone, Copy, Debug)]
+pub enum End {
+    /// At once, by SIGKILL.
+    Killed,
+    /// By itself, after this signal.
+    Stopped(&'static str),
+    /// After this signal, and at once when it comes again so much later.
+    StoppedTwice(&'static str, Duration),
+}
 
 /// A process that serves. It is killed when it is dropped.
 pub struct Server {
@@ -29,19 +46,27 @@ pub struct Server {
 impl Server {
     /// Starts one, and waits for nothing. Its log is added to a file in the folder.
     pub fn spawn(folder: &Path) -> anyhow::Result<Self> {
-        let log = File::options().create(true).append(true).open(folder.join("server.log"))?;
-        let mut command = binary(folder);
-        let child = command.arg("serve").env("RUST_LOG", "warn").stdout(Stdio::piped()).stderr(log).spawn()?;
+        Self::spawn_as(binary(folder), folder)
+    }
+
+    fn spawn_as(mut program: Command, folder: &Path) -> anyhow::Result<Self> {
+        let log = File::options().create(true).append(true).open(folder.join(LOG))?;
+        let child = program.arg("serve").env("RUST_LOG", "warn").stdout(Stdio::piped()).stderr(log).spawn()?;
         Ok(Self { child })
     }
 
     /// Starts one and gives it once it has answered, with its address and the time that it took.
     pub fn start(folder: &Path, key: &str) -> anyhow::Result<(Self, SocketAddr, Duration)> {
+        Self::start_as(binary(folder), folder, key)
+    }
+
+    /// The same, of a program that becomes the [`binary`].
+    pub fn start_as(program: Command, folder: &Path, key: &str) -> anyhow::Result<(Self, SocketAddr, Duration)> {
         let begin = Instant::now();
-        let mut server = Self::spawn(folder)?;
+        let mut server = Self::spawn_as(program, folder)?;
         let output = server.child.stdout.take().context("it has no standard output")?;
         let Ok(address) = told_address(output).recv_timeout(PATIENCE) else {
-            bail!("the server does not start: {}", std::fs::read_to_string(folder.join("server.log"))?);
+            bail!("the server does not start: {}", std::fs::read_to_string(folder.join(LOG))?);
         };
         ensure!(Client::new(address, key).ping()?, "the server's own key is not in force");
         let took = begin.elapsed();
@@ -49,12 +74,54 @@ impl Server {
         Ok((server, address, took))
     }
 
-    /// Kills it. It must not have ended by itself.
-    pub fn kill(mut self) -> anyhow::Result<()> {
-        self.child.kill()?;
-        let status = self.child.wait()?;
-        ensure!(status.signal() == Some(SIGKILL), "the server ended by itself, with {status}");
+    /// Of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Has it end. It must not have done so before.
+    pub fn end(mut self, how: End) -> anyhow::Result<()> {
+        ensure!(self.child.try_wait()?.is_none(), "the server ended before it was to");
+        let (status, is_as_told) = match how {
+            End::Killed => {
+                self.child.kill()?;
+                let status = self.child.wait()?;
+                (status, status.signal() == Some(SIGKILL))
+            }
+            End::Stopped(signal) => {
+                self.signal(signal)?;
+                let status = self.wait()?;
+                (status, status.success())
+            }
+            End::StoppedTwice(signal, pause) => {
+                self.signal(signal)?;
+                std::thread::sleep(pause);
+                self.signal(signal)?;
+                let status = self.wait()?;
+                // It may have been done by then.
+                (status, matches!(status.code(), Some(0 | 1)))
+            }
+        };
+        ensure!(is_as_told, "{how:?}, the server ended with {status}");
         Ok(())
+    }
+
+    fn signal(&self, name: &str) -> anyhow::Result<()> {
+        let status = Command::new("kill").arg(format!("-{name}")).arg(self.id().to_string()).status()?;
+        ensure!(status.success(), "kill -{name} ended with {status}");
+        Ok(())
+    }
+
+    /// Waits until it has ended by itself.
+    fn wait(&mut self) -> anyhow::Result<ExitStatus> {
+        let begin = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            ensure!(begin.elapsed() < LONGEST_STOP, "the server does not end");
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 }
 
@@ -96,7 +163,8 @@ pub fn run(folder: &Path, arguments: &[&str], limit: Option<Duration>) -> anyhow
     Ok(None)
 }
 
-fn binary(folder: &Path) -> Command {
+/// The program, with the configuration in the folder.
+pub fn binary(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_magic-auth"));
     command.arg("--config").arg(folder.join("config.toml")).stdin(Stdio::null());
     command
