@@ -178,7 +178,7 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
-    // Who sends requests and takes no answers is let go: else they pile up in memory for ever.
+    // Who sends requests and takes no answers is let go, within a minute: else they pile up in memory for ever.
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(Some(std::time::Duration::from_secs(30)))?;
     socket.listen(2_048)?;

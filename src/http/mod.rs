@@ -45,8 +45,8 @@ use crate::store::Store;
 pub use admin::serve_admin;
 pub(crate) use reply::retry_after_seconds;
 
-/// For the head of a connection's first request. (A body has a deadline of its own; a later head must come
-/// within [`KEEP_ALIVE`].)
+/// For the head of a connection's first request. (A body has a deadline of its own. A later head must begin within
+/// [`KEEP_ALIVE`]: the HTTP layer has no deadline for its end.)
 const HEAD_DEADLINE: Duration = Duration::from_secs(5);
 
 /// For how long an idle connection is kept: longer than clients keep theirs, so that they close

@@ -1,0 +1,141 @@
+//! The server that is besieged, as its system sees it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use rusqlite::{Connection, OpenFlags};
+use tempfile::TempDir;
+
+use crate::callers;
+use crate::process::{End, LOG, Server, binary, run};
+use crate::sound::{ensure_one_customer_a_mailbox, ensure_sound};
+
+/// The shop's key, which no throttle and no quota concerns.
+pub const KEY: &str = "ROOTshop000000000000000000000000";
+
+/// For what is due at once, or at a deadline, on a machine that is very busy.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A server on a folder of its own.
+pub struct Besieged {
+    folder: TempDir,
+    server: Server,
+    pub address: SocketAddr,
+}
+
+/// What a server has taken of its machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Taken {
+    pub descriptors: usize,
+    pub threads: usize,
+    pub memory: u64,
+}
+
+impl Besieged {
+    /// Starts one that may have so many descriptors.
+    pub fn start(descriptors: usize) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let config = format!(
+            "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 2\n[[organisation]]\nname = \"shop\"\napi_keys = [\"{KEY}\"]\n"
+        );
+        std::fs::write(folder.path().join("config.toml"), config)?;
+        let program = binary(folder.path());
+        let mut limited = Command::new("sh");
+        limited.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &descriptors.to_string()]);
+        limited.arg(program.get_program()).args(program.get_args());
+        let (server, address, _) = Server::start_as(limited, folder.path(), KEY)?;
+        Ok(Self { folder, server, address })
+    }
+
+    /// Runs a command beside it, which must end well.
+    pub fn run(&self, arguments: &[&str]) -> anyhow::Result<()> {
+        run(self.folder.path(), arguments, None).map(drop)
+    }
+
+    pub fn taken(&self) -> anyhow::Result<Taken> {
+        let status = std::fs::read_to_string(self.facts("status"))?;
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+        Ok(Taken {
+            descriptors: std::fs::read_dir(self.facts("fd"))?.count(),
+            threads: std::fs::read_dir(self.facts("task"))?.count(),
+            memory: resident.context("no VmRSS")?.parse::<u64>()? * 1_024,
+        })
+    }
+
+    /// The same, once it has noticed that nobody is there any more.
+    pub fn rest(&self) -> anyhow::Result<Taken> {
+        std::thread::sleep(Duration::from_millis(200));
+        self.taken()
+    }
+
+    /// How long it has kept processors busy so far.
+    pub fn processor_time(&self) -> anyhow::Result<Duration> {
+        let stat = std::fs::read_to_string(self.facts("stat"))?;
+        // Behind the name, which stands in parentheses: the 12th and 13th are those of the program and of the system,
+        // in hundredths of a second.
+        let (_, fields) = stat.rsplit_once(") ").context("a strange stat")?;
+        let times = fields.split(' ').skip(11).take(2).map(str::parse::<u64>);
+        Ok(Duration::from_millis(10 * times.sum::<Result<u64, _>>()?))
+    }
+
+    fn facts(&self, name: &str) -> PathBuf {
+        format!("/proc/{}/{name}", self.server.id()).into()
+    }
+
+    /// Waits until it has no more of its machine than before.
+    pub fn recover(&self, before: Taken) -> anyhow::Result<()> {
+        eventually(&format!("the server does not get back to {before:?}"), || {
+            let now = self.taken()?;
+            Ok(now.descriptors <= before.descriptors && now.threads <= before.threads)
+        })
+    }
+
+    /// Has it end. It was well, and has kept what it has promised: of each identity that was read the session lives and
+    /// the sign-in is recorded.
+    pub fn end(self, identities: &[String]) -> anyhow::Result<()> {
+        let mut connection = callers::Connection::open(self.address)?;
+        for identity in identities {
+            ensure!(connection.is_logged_in(identity)?, "an identity that was answered is none");
+        }
+        drop(connection);
+        self.server.end(End::Stopped("TERM"))?;
+        let log = std::fs::read_to_string(self.folder.path().join(LOG))?;
+        ensure!(!log.contains("panicked"), "{log}");
+        let database = self.folder.path().join("magic-auth.db");
+        let database = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        ensure_sound(&database)?;
+        ensure_one_customer_a_mailbox(&database)?;
+        let sql = "SELECT count(*) FROM login_attempts WHERE outcome = 'OK'";
+        let recorded: i64 = database.query_row(sql, [], |row| row.get(0))?;
+        ensure!(
+            recorded >= i64::try_from(identities.len())?,
+            "{} sign-ins were answered and {recorded} recorded",
+            identities.len()
+        );
+        Ok(())
+    }
+}
+
+/// Waits for what the server does in its own time.
+pub fn eventually(otherwise: &str, mut is_so: impl FnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
+    let begin = Instant::now();
+    while !is_so()? {
+        ensure!(begin.elapsed() < PATIENCE, "{otherwise}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// Lets this process have as many descriptors as it may.
+pub fn take_descriptors() -> anyhow::Result<usize> {
+    let limits = std::fs::read_to_string("/proc/self/limits")?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let most = line.and_then(|line| line.split_whitespace().nth(1)).context("no limit of descriptors")?.parse()?;
+    let mut prlimit = Command::new("prlimit");
+    let status = prlimit.arg(format!("--pid={}", std::process::id())).arg(format!("--nofile={most}:")).status()?;
+    ensure!(status.success(), "prlimit ended with {status}");
+    Ok(most)
+}
