@@ -39,3 +39,35 @@ pub use person_name::{PersonName, PersonNameError};
 pub use phone_number::{Country, CountryError, PhoneNumber, PhoneNumberError};
 pub use tidy::{BanReason, CompanyName, LineError};
 pub use timestamp::{Timestamp, TimestampError};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_is_shown_for_debugging_tells_nothing_that_a_log_must_not_have() {
+        let email = EmailAddress::parse("jan@barasek.com").unwrap();
+        let shown = [
+            format!("{:?}", ApiKey::parse("PROD0123456789abcdefghijklmnopqr").unwrap()),
+            format!("{:?}", email.canonical(Canonicalization::Provider)),
+            format!("{email:?}"),
+            format!("{:?}", Digest::of("secret")),
+            format!("{:?}", IdentityId::generate(Timestamp::from_millis(0))),
+            format!("{:?}", PersonName::parse("Jan").unwrap()),
+            format!("{:?}", PhoneNumber::parse("+420777123456", None).unwrap()),
+            format!("{:?}", BanReason::parse("fraud").unwrap()),
+        ];
+        let closed = [
+            "ApiKey",
+            "CanonicalEmail",
+            "EmailAddress(j***@barasek.com)",
+            "Digest",
+            "IdentityId",
+            "PersonName",
+            "PhoneNumber",
+            "Line",
+        ];
+        assert_eq!(shown, closed);
+        assert_eq!(format!("{:?}", "cz".parse::<CountryCode>().unwrap()), "CZ");
+    }
+}

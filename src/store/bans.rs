@@ -90,3 +90,20 @@ impl Tx<'_> {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ban_is_in_force_until_it_is_lifted_or_ends() {
+        let moments @ [began, now, later] = [1, 2, 3].map(Timestamp::from_millis);
+        let is_active = |expires_at, lifted_at| {
+            BanRow { reason: String::new(), created_at: began, expires_at, lifted_at }.is_active(now)
+        };
+        assert!(is_active(None, None));
+        assert_eq!(moments.map(|end| is_active(Some(end), None)), [false, false, true]);
+        assert!(!is_active(None, Some(now)));
+        assert!(!is_active(Some(later), Some(now)));
+    }
+}

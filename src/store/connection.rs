@@ -205,3 +205,24 @@ pub(super) fn find_damage(connection: &Connection) -> rusqlite::Result<Vec<Strin
     }
     Ok(damage)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_waited_for_as_many_seconds_as_said() {
+        assert!(wait_for_lock::<2>(1_999));
+        assert!(!wait_for_lock::<2>(2_000));
+    }
+
+    #[test]
+    fn a_connection_that_is_back_in_the_wal_locks_nobody_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = open(&folder.path().join("a.db"), OpenFlags::default()).unwrap();
+        connection.pragma_update(None, "journal_mode", "wal").unwrap();
+        assert_eq!(refuse_wal(&connection).unwrap_err().sqlite_error_code(), Some(ffi::ErrorCode::DatabaseBusy));
+        connection.pragma_update(None, "journal_mode", "delete").unwrap();
+        refuse_wal(&connection).unwrap();
+    }
+}

@@ -272,3 +272,18 @@ impl CopyError {
         |cause| Self::Write { path: path.to_owned(), cause }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::{Error, ffi};
+
+    use super::*;
+
+    #[test]
+    fn a_lock_that_is_waited_for_in_vain_is_no_failure_of_the_file() {
+        let failure = |code| BatchError::Database(Error::SqliteFailure(ffi::Error::new(code), None));
+        assert!(failure(ffi::SQLITE_BUSY).is_busy());
+        assert!(!failure(ffi::SQLITE_IOERR_FSYNC).is_busy());
+        assert!(!BatchError::FileGone.is_busy());
+    }
+}

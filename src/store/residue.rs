@@ -58,3 +58,24 @@ impl Residue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_is_found_wherever_it_stands() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let residue = Residue { needles: vec![b"jan@barasek.com".to_vec()] };
+        let is_in = |before: usize, text: &str| {
+            std::fs::write(&path, [&vec![0; before], text.as_bytes(), &[0; 100]].concat()).unwrap();
+            residue.is_in(&path).unwrap()
+        };
+        // Also where the file is read in two pieces.
+        for before in [0, 1, (1 << 20) - 7, 3 << 20] {
+            assert!(is_in(before, "jan@barasek.com"), "{before}");
+            assert!(!is_in(before, "jan@barasek.co"), "{before}");
+        }
+    }
+}

@@ -99,3 +99,29 @@ fn set_aside(database: &Path, is_there: bool, kept: &Path) -> io::Result<Vec<Pat
     sync_folder_of(database)?;
     Ok(names)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_cannot_be_looked_at_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let [database, backup] = ["magic-auth.db", "backup"].map(|name| folder.path().join(name));
+        drop(crate::store::Database::open(&backup).unwrap());
+        std::os::unix::fs::symlink(&database, &database).unwrap();
+        let error = restore(&database, &backup, Timestamp::from_millis(0)).unwrap_err();
+        assert!(matches!(error, CopyError::Read { .. }), "{error}");
+        assert!(database.is_symlink());
+    }
+
+    #[test]
+    fn a_journal_that_cannot_be_set_aside_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let [database, kept] = ["magic-auth.db", "kept"].map(|name| folder.path().join(name));
+        std::fs::write(beside(&database, "-wal"), "of a damaged one").unwrap();
+        std::fs::create_dir(beside(&kept, "-wal")).unwrap();
+        set_aside(&database, false, &kept).unwrap_err();
+        assert!(beside(&database, "-wal").is_file());
+    }
+}

@@ -1,6 +1,8 @@
 //! The schema and its upgrades. `schema.sql` is always the whole current schema; the number of its
 //! version is in the file's `user_version`.
 
+use std::cmp::Ordering;
+
 use rusqlite::{Connection, TransactionBehavior};
 
 /// The current schema, for a new file.
@@ -100,10 +102,12 @@ pub(super) fn recognise(connection: &Connection) -> Result<i64, SchemaError> {
 /// Refuses a file that has not the current schema.
 pub(super) fn check(connection: &Connection) -> Result<(), SchemaError> {
     match version(connection)? {
-        VERSION => Ok(()),
         0 if !is_empty(connection)? => Err(SchemaError::Foreign),
-        older if older < VERSION => Err(SchemaError::Older(older)),
-        newer => Err(SchemaError::Newer(newer)),
+        version => match version.cmp(&VERSION) {
+            Ordering::Less => Err(SchemaError::Older(version)),
+            Ordering::Equal => Ok(()),
+            Ordering::Greater => Err(SchemaError::Newer(version)),
+        },
     }
 }
 
@@ -173,6 +177,22 @@ mod tests {
 
     fn fresh() -> Connection {
         Connection::open_in_memory().unwrap()
+    }
+
+    #[test]
+    fn a_file_without_the_current_schema_is_refused_and_said_why() {
+        let mut current = fresh();
+        upgrade(&mut current).unwrap();
+        check(&current).unwrap();
+        let refusal = |change: &str| {
+            let file = fresh();
+            file.execute_batch(change).unwrap();
+            check(&file).unwrap_err().to_string()
+        };
+        assert_eq!(refusal(""), "version 0 is older than this program");
+        assert_eq!(refusal("CREATE TABLE a (b)"), "not a database of this program");
+        assert_eq!(refusal("CREATE TABLE a (b); PRAGMA user_version = 1"), "version 1 is older than this program");
+        assert_eq!(refusal("PRAGMA user_version = 99"), "version 99 is newer than this program");
     }
 
     #[test]

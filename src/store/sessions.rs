@@ -188,3 +188,30 @@ fn is_taken(error: &rusqlite::Error) -> bool {
     let rusqlite::Error::SqliteFailure(failure, _) = error else { return false };
     failure.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Database, NewCustomer};
+
+    /// One number in 32 is taken by somebody else at the last moment.
+    const CLASHES: &str = "CREATE TRIGGER clash BEFORE INSERT ON sessions WHEN NEW.id % 32 = 0 BEGIN
+        INSERT INTO sessions (id, digest, customer_id, session_epoch, created_at, expires_at, last_seen_at)
+        VALUES (NEW.id, randomblob(32), NEW.customer_id, NEW.session_epoch, 0, 0, 0); END";
+
+    #[test]
+    fn a_number_that_is_taken_is_drawn_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("magic-auth.db");
+        let mut database = Database::open(&path).unwrap();
+        rusqlite::Connection::open(&path).unwrap().execute_batch(CLASHES).unwrap();
+        let now = Timestamp::from_millis(1_000);
+        let made = database.write(|tx| {
+            let organisation = tx.upsert_organisation("shop", now)?;
+            let customer = tx.insert_customer(&NewCustomer::of(organisation), now)?.ok_or(StoreError::RowCount(0))?;
+            let new = NewSession { customer, ip: None, expires_at: now };
+            (0..500).try_for_each(|_| tx.insert_session(&new, now).map(drop))
+        });
+        made.unwrap();
+    }
+}

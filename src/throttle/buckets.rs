@@ -112,6 +112,7 @@ mod tests {
     #[test]
     fn a_full_shard_forgets_what_was_used_least() {
         let buckets = Buckets::default();
+        assert_eq!(format!("{buckets:?}"), "Buckets", "not one of millions");
         set(&buckets, key(1_000_000), 1_000_000);
         for number in 0..10 * SHARD_CAPACITY {
             set(&buckets, key(number), number as u64 % 1_000);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::app::{Client, Reply, TestApp, spawn_app, spawn_app_with};
 use crate::process::eventually;
@@ -51,6 +51,16 @@ fn the_server_is_not_ready_while_nothing_can_be_written_and_then_is_by_itself() 
     other.execute_batch("ROLLBACK").unwrap();
     eventually(|| admin(&app).get("/health/ready").status == 200);
     assert!(value(&metrics(&app), "magic_auth_write_failures_total") >= 1);
+}
+
+#[test]
+fn whoever_asks_whether_a_server_that_is_well_is_ready_has_nothing_written() {
+    let app = spawn_app_with(ADMIN);
+    app.shop().identity("jan@barasek.com");
+    let wal_size = || value(&metrics(&app), "magic_auth_wal_size_bytes");
+    let before = wal_size();
+    assert_eq!(admin(&app).get("/health/ready").status, 200);
+    assert_eq!(wal_size(), before);
 }
 
 #[test]
@@ -104,10 +114,15 @@ fn levels_are_those_of_the_moment() {
     assert_eq!(value(&first, r#"magic_auth_throttle_keys{limit="ip"}"#), 0);
     assert_eq!(value(&first, "magic_auth_sessions"), 1);
     assert!(value(&first, "magic_auth_wal_size_bytes") > 0);
-    app.shop().identity("eva@barasek.com");
-    assert_eq!(value(&metrics(&app), "magic_auth_sessions"), 1, "counting reads all of them: once a minute");
+    for (email, ip) in [("eva@barasek.com", "192.0.2.1"), ("petr@barasek.com", "198.51.100.1")] {
+        app.shop().magic_auth(&json!({ "email": email, "customerRealIp": ip })).identity();
+    }
+    let then = metrics(&app);
+    assert_eq!(value(&then, r#"magic_auth_throttle_keys{limit="email"}"#), 3);
+    assert_eq!(value(&then, r#"magic_auth_throttle_keys{limit="ip"}"#), 2);
+    assert_eq!(value(&then, "magic_auth_sessions"), 1, "counting reads all of them: once a minute");
     app.advance(Duration::from_mins(1));
-    assert_eq!(value(&metrics(&app), "magic_auth_sessions"), 2);
+    assert_eq!(value(&metrics(&app), "magic_auth_sessions"), 3);
 }
 
 #[test]

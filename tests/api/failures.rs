@@ -215,8 +215,9 @@ fn skip(test: &str) {
 
 #[test]
 fn a_full_disk_is_e001_reads_go_on_and_nothing_is_lost_once_there_is_room() {
-    let process = spawn_process("");
+    let process = spawn_process("[admin]\nlisten = \"127.0.0.1:0\"");
     let root = Client::new(process.address, SHOP_ROOT);
+    let readiness = || Client::new(process.admin_address(), "").get("/health/ready").status;
     let earlier = root.identity(JAN);
     // Some pages of the next transaction still find room, but not all.
     let wal = std::fs::metadata(process.folder.path().join("magic-auth.db-wal")).unwrap().len();
@@ -229,7 +230,9 @@ fn a_full_disk_is_e001_reads_go_on_and_nothing_is_lost_once_there_is_room() {
         }
         assert!(root.is_logged_in(&earlier));
     }
+    assert_eq!(readiness(), 503);
     assert!(limit(process.child.id(), "--fsize=unlimited:"));
+    eventually(|| readiness() == 200);
     let later = root.identity(EVA);
     assert!(root.is_logged_in(&earlier) && root.is_logged_in(&later));
     let database = process.database();

@@ -2,6 +2,7 @@
 //! (`tests/geoip/make.py`).
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -123,6 +124,37 @@ fn after_a_sign_in_it_is_stored_where_it_came_from_and_shown_to_the_operator() {
     assert_eq!(sign_in_from(&app, "nonsense", PRAGUE), "E004");
     assert!(attempts(&app).iter().all(|attempt| attempt["origin"]["city"] == "Prague"));
     assert_eq!(app.count("SELECT count(*) FROM ip_intelligence"), 1);
+}
+
+#[test]
+fn what_is_known_already_is_not_looked_up_again_before_its_time() {
+    let app = spawn_knowing("");
+    let rows = |ip: &str| app.count(&format!("SELECT count(*) FROM ip_intelligence WHERE ip = '{ip}'"));
+    sign_in_from(&app, JAN, PRAGUE);
+    eventually(|| rows(PRAGUE) == 1);
+    app.database().execute("UPDATE ip_intelligence SET city = 'Praha'", []).unwrap();
+    let app = app.restart();
+    sign_in_from(&app, JAN, PRAGUE);
+    sign_in_from(&app, JAN, AUSTRIA);
+    let rows = |city: &str| app.count(&format!("SELECT count(*) FROM ip_intelligence WHERE city = '{city}'"));
+    eventually(|| app.count("SELECT count(*) FROM ip_intelligence") == 2);
+    assert_eq!(rows("Praha"), 1);
+}
+
+#[test]
+fn what_is_known_is_deleted_once_it_is_older_than_any_attempt() {
+    let app = spawn_knowing("");
+    let day = Duration::from_hours(24);
+    let known = || app.count("SELECT count(*) FROM ip_intelligence");
+    sign_in_from(&app, JAN, PRAGUE);
+    eventually(|| known() == 1);
+    app.advance(60 * day);
+    sign_in_from(&app, JAN, AUSTRIA);
+    eventually(|| known() == 2);
+    // Out of date after 30 days, and 90 more are kept attempts.
+    app.advance(61 * day);
+    eventually(|| known() == 1);
+    assert_eq!(app.count("SELECT count(*) FROM ip_intelligence WHERE country = 'AT'"), 1);
 }
 
 #[test]

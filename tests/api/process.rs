@@ -114,6 +114,13 @@ impl TestProcess {
         rusqlite::Connection::open(self.folder.path().join("magic-auth.db")).unwrap()
     }
 
+    /// Where it tells of its health, as it has logged.
+    pub fn admin_address(&self) -> SocketAddr {
+        let log = self.log();
+        let line = log.lines().find(|line| line.contains("health and metrics")).expect("there is [admin] listen");
+        line.rsplit_once("address=").unwrap().1.parse().unwrap()
+    }
+
     /// What has been logged so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()

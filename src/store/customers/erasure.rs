@@ -102,3 +102,25 @@ impl Tx<'_> {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Database, NewCustomer, NewSession};
+
+    #[test]
+    fn what_is_written_between_the_search_and_the_erasure_is_erased_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut database = Database::open(&folder.path().join("magic-auth.db")).unwrap();
+        let now = Timestamp::from_millis(1_000_000_000);
+        let left: Result<_, StoreError> = database.write(|tx| {
+            let organisation = tx.upsert_organisation("shop", now)?;
+            let customer = tx.insert_customer(&NewCustomer::of(organisation), now)?.ok_or(StoreError::RowCount(0))?;
+            let traces = tx.find_traces(customer, None, now)?;
+            tx.insert_session(&NewSession { customer, ip: None, expires_at: now + MARGIN }, now)?;
+            tx.erase_customer(&traces, now)?;
+            tx.list_session_numbers(customer, 0)
+        });
+        assert!(left.unwrap().is_empty());
+    }
+}

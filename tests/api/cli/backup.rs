@@ -1,6 +1,6 @@
 //! `backup` and `restore`
 
-use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
@@ -262,6 +262,20 @@ fn a_restored_backup_takes_the_place_of_the_database_which_is_kept() {
 }
 
 #[test]
+fn who_owned_the_database_owns_what_is_restored() {
+    const SOMEBODY: Option<u32> = Some(12_345);
+    let (folder, backup) = folder_with_backup();
+    let database = in_folder(&folder, "magic-auth.db");
+    if let Err(error) = chown(&database, SOMEBODY, SOMEBODY) {
+        // Only root can give a file away.
+        return assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
+    }
+    said(&folder, "restore", &backup);
+    let restored = std::fs::metadata(&database).unwrap();
+    assert_eq!((Some(restored.uid()), Some(restored.gid())), (SOMEBODY, SOMEBODY));
+}
+
+#[test]
 fn a_backup_can_be_restored_where_there_is_no_database() {
     let (origin, backup) = folder_with_backup();
     let folder = folder_with("");
@@ -455,4 +469,22 @@ fn a_restoration_that_is_killed_leaves_the_earlier_database_or_the_restored_one(
         assert!(cli(&folder, &["check"]).status.success());
         put_back();
     });
+}
+
+#[test]
+fn an_empty_journal_beside_the_place_is_in_nobodys_way() {
+    let app = spawn_app();
+    let backup = app.folder.path().join("backup.db");
+    std::fs::write(app.folder.path().join("backup.db-wal"), "").unwrap();
+    assert!(run(&app.folder, "backup", &backup).status.success());
+}
+
+#[test]
+fn a_link_that_leads_to_itself_is_no_place_and_stays() {
+    let app = spawn_app();
+    let backup = app.folder.path().join("backup.db");
+    symlink(&backup, &backup).unwrap();
+    let output = run(&app.folder, "backup", &backup);
+    assert!(!output.status.success() && !output.stderr.is_empty(), "{output:?}");
+    assert!(backup.is_symlink());
 }

@@ -9,7 +9,8 @@ use insta::assert_snapshot;
 use serde_json::Value;
 
 use super::{cli, error, failed, folder_with, without_times};
-use crate::app::{SHOP, SHOP_DEV, SHOP_ROOT, TestApp, spawn_app, start_app, write_config};
+use crate::app::{SHOP, SHOP_DEV, SHOP_ROOT, TestApp, spawn_app, start_app, write_config, write_private};
+use crate::process::spawn_process;
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -266,4 +267,31 @@ fn a_hint_that_names_several_keys_revokes_none() {
     let app = spawn_app();
     assert_snapshot!(error(&app.folder, &["key", "revoke", "0000"]), @"magic-auth: several keys end so, say the prefix too or the whole key: PROD…0000 of shop, DEV_…0000 of shop, ROOT…0000 of shop, PROD…0000 of rival");
     assert_eq!(app.count("SELECT count(*) FROM api_keys WHERE revoked_at > 0"), 0);
+}
+
+#[test]
+fn a_server_tells_of_configured_keys_that_stay_out_of_force_and_of_those_that_have_left() {
+    let mut process = spawn_process("");
+    let make = |organisation: &str| {
+        let output = cli(&process.folder, &["key", "create", "--organisation", organisation, "--kind", "prod"]);
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    let [good, revoked, rivals] = ["shop", "shop", "rival"].map(make);
+    assert!(cli(&process.folder, &["key", "revoke", &revoked]).status.success());
+    process.signal("TERM");
+    process.wait();
+
+    let path = process.folder.path().join("config.toml");
+    let config = std::fs::read_to_string(&path).unwrap();
+    let kept = format!("\"{SHOP_DEV}\", \"{SHOP_ROOT}\"");
+    assert!(config.contains(&kept));
+    write_private(&path, &config.replace(&kept, &format!("\"{good}\", \"{revoked}\", \"{rivals}\"")));
+    let process = process.start_again();
+    let log = process.log();
+    let out_of_force: Vec<_> = log.lines().filter(|line| line.contains("stays out of force")).collect();
+    assert_eq!(out_of_force.len(), 2, "{log}");
+    for (line, key) in out_of_force.iter().zip([revoked, rivals]) {
+        assert!(line.contains(&format!("PROD…{}", &key[28..])), "{line}");
+    }
+    assert!(log.contains("revoked keys that have left the configuration count=2"), "{log}");
 }
