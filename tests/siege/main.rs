@@ -4,12 +4,14 @@
 //! cargo test --test siege                                                        some twenty seconds
 //! cargo test --test siege -- --connections 10000 --rounds 5000 --to-the-end      the long form: two minutes
 //! cargo test --test siege -- slow                                                one of the sieges
+//! cargo test --release --test siege -- stopwatch --samples 5000                  as it is for a real caller
 //! ```
 //!
 //! - [`idle`]: thousands of connections on which nothing comes, or half a head;
 //! - [`descriptors`]: so many that the server may open no further file;
 //! - [`slow`]: heads and bodies that come a byte a second, and answers that are read so, or never;
-//! - [`resets`]: connections that break at a random moment, or of which the callers close their half.
+//! - [`resets`]: connections that break at a random moment, or of which the callers close their half;
+//! - [`stopwatch`]: somebody who measures how long the answers take.
 //!
 //! Each has a server of its own ([`server`]), and [`callers`] that are good. What these wait is compared with what they
 //! wait without the siege: within very wide bounds, which catch a server that stands still and no machine that is busy.
@@ -35,6 +37,7 @@ mod server;
 mod slow;
 #[path = "../crash/sound.rs"]
 mod sound;
+mod stopwatch;
 
 use anyhow::Context as _;
 use clap::Parser;
@@ -48,6 +51,9 @@ struct Options {
     /// How many connections break
     #[arg(long, default_value_t = 400)]
     rounds: usize,
+    /// How often each kind of address is timed
+    #[arg(long, default_value_t = 100, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+    samples: usize,
     /// Also wait for the deadlines that are far away: whoever asks for nothing more or takes no answers is let go
     #[arg(long)]
     to_the_end: bool,
@@ -60,8 +66,13 @@ struct Options {
 
 type Siege = fn(&Options) -> anyhow::Result<String>;
 
-const SIEGES: [(&str, Siege); 4] =
-    [("idle", idle::run), ("descriptors", descriptors::run), ("slow", slow::run), ("resets", resets::run)];
+const SIEGES: [(&str, Siege); 5] = [
+    ("idle", idle::run),
+    ("descriptors", descriptors::run),
+    ("slow", slow::run),
+    ("resets", resets::run),
+    ("stopwatch", stopwatch::run),
+];
 
 fn main() -> anyhow::Result<()> {
     let mut options = Options::parse();
