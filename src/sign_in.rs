@@ -276,7 +276,6 @@ impl Candidate {
             last_name: self.request.last_name.as_ref(),
             is_authorized: self.policy.new_customer_email == NewCustomerEmail::Authorized,
             referred_by: self.referrer(tx)?,
-            country: self.country,
             ..NewCustomer::of(self.attempt.organisation)
         };
         tx.insert_customer(&new, self.now)?.ok_or(StoreError::RowCount(0))

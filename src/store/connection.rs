@@ -217,6 +217,17 @@ mod tests {
     }
 
     #[test]
+    fn a_reader_is_set_up_like_the_others_and_cannot_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        drop(open_writer(&path).unwrap());
+        let reader = open_reader_pool(&path, 1).unwrap().get().unwrap();
+        for setting in ["query_only", "foreign_keys"] {
+            assert!(reader.pragma_query_value(None, setting, |row| row.get::<_, bool>(0)).unwrap(), "{setting}");
+        }
+    }
+
+    #[test]
     fn a_connection_that_is_back_in_the_wal_locks_nobody_out() {
         let folder = tempfile::tempdir().unwrap();
         let connection = open(&folder.path().join("a.db"), OpenFlags::default()).unwrap();

@@ -55,8 +55,6 @@ pub struct NewCustomer<'n> {
     pub cu_ref_no: Option<&'n CuRefNo>,
     /// Who brought the customer.
     pub referred_by: Option<CustomerId>,
-    /// From where the customer signs in.
-    pub country: Option<CountryCode>,
     /// Whether the customer is more than a guest.
     pub is_registered: bool,
     /// Whether the address counts as authorized.
@@ -76,7 +74,6 @@ impl NewCustomer<'_> {
             company_name: None,
             cu_ref_no: None,
             referred_by: None,
-            country: None,
             is_registered: true,
             is_authorized: false,
         }
@@ -163,8 +160,8 @@ impl Tx<'_> {
         let generated = new.cu_ref_no.is_none().then(|| CuRefNo::generate(at));
         let cu_ref_no = new.cu_ref_no.or(generated.as_ref());
         let sql = "INSERT INTO customers (organisation_id, cu_ref_no, email, email_canonical, phone, first_name,
-                last_name, company_name, created_at, registered_at, email_authorized_at, referred_by, countries)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+                last_name, company_name, created_at, registered_at, email_authorized_at, referred_by)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
             ON CONFLICT DO NOTHING";
         let inserted = self.prepare(sql)?.execute(params![
             new.organisation.0,
@@ -179,7 +176,6 @@ impl Tx<'_> {
             new.is_registered.then_some(at.as_millis()),
             new.is_authorized.then_some(at.as_millis()),
             new.referred_by.map(|referrer| referrer.0),
-            new.country.as_ref().map(CountryCode::as_str),
         ])?;
         Ok((inserted == 1).then(|| CustomerId(self.last_insert_rowid())))
     }
