@@ -36,6 +36,8 @@ fn nothing_of_it_is_throttled_or_recorded() {
     }
     assert_eq!(app.count("SELECT count(*) FROM login_attempts"), 0);
     assert_eq!(app.count("SELECT count(*) FROM customers"), 1);
+    // Nor does it wait for the operator.
+    assert_eq!(app.count("SELECT count(*) FROM customers WHERE email_authorized_at IS NULL"), 0);
 }
 
 #[test]

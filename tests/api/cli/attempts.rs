@@ -52,6 +52,13 @@ fn the_list_begins_with_the_newest() {
 }
 
 #[test]
+fn the_newest_is_found_also_before_one_that_was_written_later() {
+    let app = attempts();
+    app.database().execute("UPDATE login_attempts SET at = at + 8000000 WHERE outcome = 'OK'", []).unwrap();
+    assert_eq!(outcomes(&app, &["--limit", "1"]), ["OK"]);
+}
+
+#[test]
 fn the_list_can_speak_json() {
     assert_snapshot!(list(&attempts(), &["--json", "--limit", "2"]), @r#"
     [
