@@ -26,7 +26,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::OrganisationId;
 use crate::http;
-use crate::store::{Database, Tx};
+use crate::store::{Database, OpenError, Tx};
 use output::Output;
 
 /// Passwordless customer sign-in by e-mail: one binary, one SQLite file, one TOML file.
@@ -140,12 +140,13 @@ impl Context {
     /// the configuration in it, and finds one of them.
     fn open_organisation(&self, path: &Path, name: Option<&str>) -> anyhow::Result<(Database, OrganisationId)> {
         let configured: Vec<_> = self.config.organisations.iter().map(|known| known.name.as_str()).collect();
-        let mut database = if path.exists() {
-            Database::open_existing(path)?
-        } else {
-            // Nothing is made for an organisation that is nowhere.
-            pick(&configured, |known| known, name)?;
-            Database::open(path)?
+        let mut database = match Database::open_existing(path) {
+            Err(OpenError::Missing { .. }) => {
+                // Nothing is made for an organisation that is nowhere.
+                pick(&configured, |known| known, name)?;
+                Database::open(path)?
+            }
+            opened => opened?,
         };
         let organisation = database.write(|tx| {
             configured.iter().try_for_each(|known| tx.upsert_organisation(known, self.clock.now()).map(drop))?;

@@ -77,7 +77,7 @@ impl BatchError {
 /// The database cannot be used at all. Each message is one line and says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// There is no such file.
+    /// There is no such file, or there is nothing in it yet.
     #[error("there is no database {}: start the server once, or name another configuration with --config", path.display())]
     Missing {
         /// The file.
@@ -162,6 +162,8 @@ impl OpenError {
         match error {
             SchemaError::Database(cause) => Self::Unusable { path, cause },
             SchemaError::Newer(found) => Self::Newer { path, found, known: VERSION },
+            // Whoever was to make it was killed before anything was in it.
+            SchemaError::Older(0) => Self::Missing { path },
             SchemaError::Older(found) => Self::Older { path, found, known: VERSION },
             SchemaError::Foreign => Self::Foreign { path },
         }

@@ -71,7 +71,7 @@ impl Database {
     /// Opens a file that is there already and of the current schema, also while a server runs on it.
     ///
     /// # Errors
-    /// When there is no such file, or it is not of the current schema.
+    /// When there is no such file or nothing in it, or it is not of the current schema.
     pub fn open_existing(path: &Path) -> Result<Self, OpenError> {
         let connection = connection::open_existing(path)?;
         schema::check(&connection).map_err(|error| OpenError::at(path, error))?;

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use insta::assert_snapshot;
+use rusqlite::Connection;
 use serde_json::Value;
 
 use super::{cli, error, failed, folder_with, without_times};
@@ -103,6 +104,21 @@ fn the_first_key_can_be_made_before_the_server_was_ever_started() {
     let key = String::from_utf8(output.stdout).unwrap();
     let app = start_app(folder);
     app.client(key.trim()).identity("jan@barasek.com");
+}
+
+#[test]
+fn the_first_key_can_be_made_in_a_file_that_somebody_began_and_could_not_fill() {
+    for half_made in ["", "PRAGMA journal_mode = wal"] {
+        let folder = tempfile::tempdir().unwrap();
+        write_config(&folder, "");
+        let path = folder.path().join("magic-auth.db");
+        std::fs::write(&path, "").unwrap();
+        Connection::open(path).unwrap().execute_batch(half_made).unwrap();
+        let list = cli(&folder, &["key", "list"]);
+        assert!(String::from_utf8_lossy(&list.stderr).contains("there is no database"), "{list:?}");
+        let output = cli(&folder, &["key", "create", "--organisation", "shop", "--kind", "prod"]);
+        assert!(output.status.success(), "{output:?}");
+    }
 }
 
 #[test]
