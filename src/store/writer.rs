@@ -132,9 +132,8 @@ impl Desk {
         while let Ok(first) = orders.recv() {
             let mut batch = Batch::default();
             batch.extend(std::iter::once(first).chain(orders.try_iter()).take(MAX_BATCH));
-            let begin = self.clock.steady();
-            let failure = self.commit_measured(&mut batch.jobs).err().map(Arc::new);
-            let took = self.clock.steady().saturating_sub(begin);
+            let (committed, took) = self.commit_measured(&mut batch.jobs);
+            let failure = committed.err().map(Arc::new);
             if let Some(failure) = &failure {
                 // Who waits behind this batch would wait for the same lock, for as long again.
                 if failure.is_busy() {
@@ -155,17 +154,19 @@ impl Desk {
         }
     }
 
-    fn commit_measured(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), BatchError> {
+    /// Commits the batch, and says how long it took.
+    fn commit_measured(&mut self, batch: &mut [Box<dyn Job>]) -> (Result<(), BatchError>, Duration) {
         if batch.is_empty() {
-            return Ok(());
+            return (Ok(()), Duration::ZERO);
         }
         let started = self.clock.steady();
         let result = self.commit(batch);
-        self.metrics.commit.observe(self.clock.steady().saturating_sub(started).as_secs_f64());
+        let took = self.clock.steady().saturating_sub(started);
+        self.metrics.commit.observe(took.as_secs_f64());
         self.metrics.batch.observe(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
         self.metrics.failures.inc_by(result.is_err().into());
         self.is_failing.store(result.is_err(), Ordering::Relaxed);
-        result
+        (result, took)
     }
 
     /// Commits the batch, but for the jobs that failed by themselves. When it fails, nothing of the
