@@ -17,7 +17,7 @@ use crate::cli::output::{counted, note};
 use crate::config::NewCustomerEmail;
 use crate::contacts::{Defaults, ImportReport, Importer, Rejects, Row, Rows};
 use crate::domain::{Country, OrganisationId};
-use crate::store::{Database, back_up, folder_of};
+use crate::store::{Database, OpenError, back_up, folder_of};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Arguments {
@@ -245,10 +245,13 @@ const COPY: &str = "copy.db";
 fn copy_of(database: &Path) -> anyhow::Result<TempDir> {
     let failed = "cannot make a copy of the database for a dry run";
     let folder = tempfile::Builder::new().prefix(".magic-auth-").tempdir_in(folder_of(database)).context(failed)?;
-    if database.exists() {
-        // That it can be imported into is said of itself, not of the copy.
-        drop(Database::open_existing(database)?);
-        back_up(database, &folder.path().join(COPY)).context(failed)?;
+    // That it can be imported into is said of itself, not of the copy.
+    match Database::open_existing(database) {
+        Err(OpenError::Missing { .. }) => {}
+        opened => {
+            drop(opened?);
+            back_up(database, &folder.path().join(COPY)).context(failed)?;
+        }
     }
     Ok(folder)
 }
