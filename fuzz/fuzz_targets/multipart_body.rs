@@ -2,7 +2,7 @@
 //! A body in parts: the first line is its boundary.
 
 use libfuzzer_sys::fuzz_target;
-use magic_auth_fuzz::{client, is_expected};
+use magic_auth_fuzz::post;
 
 fuzz_target!(|input: &[u8]| {
     let line = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
@@ -13,6 +13,5 @@ fuzz_target!(|input: &[u8]| {
         return;
     }
     let content_type = format!("multipart/form-data; boundary={boundary}");
-    let status = client().post("/api/v1/customer/magic-auth", &content_type, body);
-    assert!(is_expected(status), "{status}");
+    post("/api/v1/customer/magic-auth", &content_type, body);
 });

@@ -34,6 +34,16 @@ pub fn client() -> MutexGuard<'static, Client> {
     CLIENT.lock().expect("a panic ends the fuzzer")
 }
 
+/// Sends a well-formed request with this body, which must be answered, and never by a failure of the service.
+pub fn post(path: &str, content_type: &str, body: &[u8]) {
+    let length = body.len();
+    let head = format!(
+        "POST {path}?apiKey={KEY} HTTP/1.1\r\nHost: fuzz\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n"
+    );
+    let status = client().exchange(&[head.as_bytes(), body].concat());
+    assert!(is_expected(status), "{status}");
+}
+
 /// A connection to the server.
 pub struct Client {
     address: SocketAddr,
@@ -46,15 +56,6 @@ impl Client {
         std::thread::spawn(move || serve(|address| ready.send(address).expect("the fuzzer waits")));
         let address = address.recv().expect("the server starts");
         Self { address, stream: connect(address) }
-    }
-
-    /// Sends a well-formed request with this body and gives the status of its answer.
-    pub fn post(&mut self, path: &str, content_type: &str, body: &[u8]) -> u16 {
-        let length = body.len();
-        let head = format!(
-            "POST {path}?apiKey={KEY} HTTP/1.1\r\nHost: fuzz\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n"
-        );
-        self.exchange(&[head.as_bytes(), body].concat())
     }
 
     /// Sends a well-formed request, and gives the status of its answer.

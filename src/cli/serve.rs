@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use log::{info, warn};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Context;
@@ -13,9 +14,17 @@ use crate::logging::{self, Log};
 
 pub(super) fn run(context: Context) -> anyhow::Result<()> {
     let log = logging::start(context.config.log.format)?;
+    take_descriptors();
     let served = actix_web::rt::System::new().block_on(serve(context, log.clone()));
     log.finish();
     served
+}
+
+/// Each connection takes two, and shells and supervisors give 1,024, unless one asks for more.
+fn take_descriptors() {
+    let limits = getrlimit(Resource::Nofile);
+    // Where there are no more, the server does with those it has.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limits.maximum, ..limits });
 }
 
 async fn serve(context: Context, log: Log) -> anyhow::Result<()> {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::ConnectionType;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, web};
@@ -16,6 +17,7 @@ use log::{error, info};
 
 use super::Services;
 use super::api_key::Caller;
+use super::connection::Answering;
 use super::forwarded::client_address;
 use super::reply::{ApiError, ReplyCode};
 use super::unread_body::ChunkedBody;
@@ -73,12 +75,16 @@ pub(super) async fn log_request(
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse, Error> {
     let started = services.clock.steady();
+    let answering = Answering::new(request.conn_data());
     let id = RequestId::of(&request);
     request.extensions_mut().insert(id.clone());
     let chunked = ChunkedBody::of(&mut request);
     let mut response = next.call(request).await?;
     if let Some(body) = chunked {
         body.close_if_unread(&mut response);
+    }
+    if !answering.may_be_kept() {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert(RequestId::HEADER, value);

@@ -8,6 +8,7 @@ mod account_info;
 mod admin;
 mod api_key;
 mod body;
+mod connection;
 mod docs;
 mod fields;
 mod forwarded;
@@ -45,13 +46,15 @@ use crate::store::Store;
 pub use admin::serve_admin;
 pub(crate) use reply::retry_after_seconds;
 
-/// For the head of a connection's first request. (A body has a deadline of its own. A later head must begin within
-/// [`KEEP_ALIVE`]: the HTTP layer has no deadline for its end.)
+/// For the head of a connection's first request. (A body has a deadline of its own.)
 const HEAD_DEADLINE: Duration = Duration::from_secs(5);
 
 /// For how long an idle connection is kept: longer than clients keep theirs, so that they close
 /// first and no request is sent into a connection that is being closed.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// Who comes when there are so many waits until another one goes. Each costs some 10 KB.
+const MAX_CONNECTIONS: usize = 20_000;
 
 /// At the end, for requests that are under way. What is not done by then is cut off: nobody has been told
 /// that it succeeded.
@@ -129,10 +132,12 @@ pub fn serve(
     };
     let server = HttpServer::new(app)
         .workers(workers)
+        .max_connections(MAX_CONNECTIONS.div_ceil(workers))
         .client_request_timeout(HEAD_DEADLINE)
         .keep_alive(KEEP_ALIVE)
         .shutdown_timeout(SHUTDOWN_DEADLINE_SECS)
         .disable_signals()
+        .on_connect(|connection, data| connection::watch(connection, data, KEEP_ALIVE + HEAD_DEADLINE))
         .listen(listener)?
         .run();
     let handle = server.handle();

@@ -54,6 +54,12 @@ pub fn run(_: &Options) -> anyhow::Result<String> {
     identities.extend(sign_in(&mut known, "afterwards")?);
     drop((known, new));
     server.recover(rest)?;
+    identities.push(server.with_one_descriptor_left(DESCRIPTORS, || {
+        let mut connection = Connection::open(server.address)?;
+        let identity = connection.sign_in("last@shop.example")?;
+        ensure!(connection.was_last, "a connection is kept although there is no descriptor to watch it with");
+        Ok(identity)
+    })?);
     server.end(&identities)?;
     Ok(format!(
         "{} sign-ins; with all {DESCRIPTORS} taken, the server is busy for {busy:?} of {WATCHED:?}",

@@ -16,7 +16,10 @@ const HEAD_DEADLINE: Duration = Duration::from_secs(5);
 /// For the next request to begin.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// What this process and the server need beside the connections of a siege.
+/// For the next request to come as a whole.
+const NEXT_REQUEST: Duration = Duration::from_secs(2 * 80);
+
+/// What this process and the server need beside the connections of a siege, of which each has two in the server.
 const OTHER_DESCRIPTORS: usize = 200;
 
 /// So many of all connections have been used once.
@@ -24,22 +27,26 @@ const USED: usize = 10;
 
 pub fn run(options: &Options) -> anyhow::Result<String> {
     let descriptors = take_descriptors()?;
-    let count = options.connections.min(descriptors.saturating_sub(OTHER_DESCRIPTORS));
+    let count = options.connections.min(descriptors.saturating_sub(OTHER_DESCRIPTORS) / 2);
     let server = Besieged::start(descriptors)?;
     let before = in_peace(&server)?;
     let rest = server.rest()?;
     let (memory, during) = meanwhile(&server, || {
-        let used = connect_and_use(&server, count / USED)?;
-        let silent = connect(&server, count - used.len())?;
-        eventually("not all connections are accepted", || Ok(server.taken()?.descriptors >= rest.descriptors + count))?;
+        let (used, begun) = connect_and_use(&server, count / USED)?;
+        let silent = connect(&server, count - used.len() - begun.len())?;
+        let is_accepted = || Ok(server.taken()?.descriptors >= rest.descriptors + 2 * count);
+        eventually("not all connections are accepted", is_accepted)?;
         let memory = server.taken()?.memory.saturating_sub(rest.memory);
         for answer in wait_until_let_go(silent, HEAD_DEADLINE)? {
             ensure!(answer.starts_with("HTTP/1.1 408 ") && answer.ends_with("\r\n\r\n"), "{answer:?}");
         }
-        ensure!(server.taken()?.descriptors >= rest.descriptors + used.len(), "who may come again was let go");
+        let kept = 2 * (used.len() + begun.len());
+        ensure!(server.taken()?.descriptors >= rest.descriptors + kept, "who may come again was let go");
         if options.to_the_end {
-            for answer in wait_until_let_go(used, KEEP_ALIVE)? {
-                ensure!(answer.is_empty(), "{answer:?}");
+            for (connections, deadline) in [(used, KEEP_ALIVE), (begun, NEXT_REQUEST)] {
+                for answer in wait_until_let_go(connections, deadline)? {
+                    ensure!(answer.is_empty(), "{answer:?}");
+                }
             }
         }
         Ok(memory)
@@ -68,16 +75,17 @@ fn connect(server: &Besieged, count: usize) -> anyhow::Result<Vec<TcpStream>> {
     (0..count).map(connect).collect()
 }
 
-/// Connections with one request that was answered, and then nothing. (On half of another head, the server would wait for
-/// ever: see `HEAD_DEADLINE` in `http`.)
-fn connect_and_use(server: &Besieged, count: usize) -> anyhow::Result<Vec<TcpStream>> {
-    let connect = |_| {
+/// Connections with one request that was answered, and then nothing; and as many with half of another head.
+fn connect_and_use(server: &Besieged, count: usize) -> anyhow::Result<(Vec<TcpStream>, Vec<TcpStream>)> {
+    let connect = |then: &[u8]| {
         let mut connection = Connection::open(server.address)?;
         connection.send(&get(&format!("/api/v1/ping?apiKey={KEY}")))?;
         connection.read_answer()?.context("no answer")?;
+        connection.send(then)?;
         Ok(connection.stream.into_inner())
     };
-    (0..count).map(connect).collect()
+    let connect = |then: &[u8]| (0..count).map(|_| connect(then)).collect::<anyhow::Result<_>>();
+    Ok((connect(&[])?, connect(&half_a_head())?))
 }
 
 fn half_a_head() -> Vec<u8> {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo test --test siege                                                        some twenty seconds
-//! cargo test --test siege -- --connections 10000 --rounds 5000 --to-the-end      the long form: two minutes
+//! cargo test --test siege -- --connections 10000 --rounds 5000 --to-the-end      the long form: three minutes
 //! cargo test --test siege -- slow                                                one of the sieges
 //! cargo test --release --test siege -- stopwatch --samples 5000                  as it is for a real caller
 //! ```

@@ -71,6 +71,20 @@ impl Besieged {
         self.taken()
     }
 
+    /// Lets it open one more file, until as many are allowed as before.
+    pub fn with_one_descriptor_left<T>(
+        &self,
+        before: usize,
+        run: impl FnOnce() -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let is_free = |number: &usize| std::fs::symlink_metadata(self.facts(&format!("fd/{number}"))).is_err();
+        let free = (0..before).find(is_free).context("no number is free")?;
+        limit_descriptors(self.server.id(), free + 1)?;
+        let result = run()?;
+        limit_descriptors(self.server.id(), before)?;
+        Ok(result)
+    }
+
     /// How long it has kept processors busy so far.
     pub fn processor_time(&self) -> anyhow::Result<Duration> {
         let stat = std::fs::read_to_string(self.facts("stat"))?;
@@ -134,8 +148,13 @@ pub fn take_descriptors() -> anyhow::Result<usize> {
     let limits = std::fs::read_to_string("/proc/self/limits")?;
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
     let most = line.and_then(|line| line.split_whitespace().nth(1)).context("no limit of descriptors")?.parse()?;
-    let mut prlimit = Command::new("prlimit");
-    let status = prlimit.arg(format!("--pid={}", std::process::id())).arg(format!("--nofile={most}:")).status()?;
-    ensure!(status.success(), "prlimit ended with {status}");
+    limit_descriptors(std::process::id(), most)?;
     Ok(most)
+}
+
+fn limit_descriptors(process: u32, limit: usize) -> anyhow::Result<()> {
+    let mut prlimit = Command::new("prlimit");
+    let status = prlimit.arg(format!("--pid={process}")).arg(format!("--nofile={limit}:")).status()?;
+    ensure!(status.success(), "prlimit ended with {status}");
+    Ok(())
 }

@@ -86,7 +86,7 @@ fn besiege(server: &Besieged, rest: Taken, callers: &mut [Slow], to_the_end: boo
             begin.elapsed()
         );
         // Somebody who takes nothing is not even told of the end.
-        let is_anybody_held = to_the_end && taken.descriptors > rest.descriptors + GOOD;
+        let is_anybody_held = to_the_end && taken.descriptors > rest.descriptors + 2 * GOOD;
         let is_late = begin.elapsed() > UNTAKEN + PATIENCE;
         ensure!(!is_anybody_held || !is_late, "who reads slowly is held for {:?}", begin.elapsed());
         if held.is_none() && !is_anybody_held {
