@@ -19,7 +19,8 @@ CREATE TABLE api_keys (
     created_at      INTEGER NOT NULL,
     expires_at      INTEGER,
     revoked_at      INTEGER,
-    permissions     TEXT                    -- names with commas between them; null: all
+    permissions     TEXT,                   -- names with commas between them; null: all
+    rotated_at      INTEGER                 -- when another one was made in its place
 ) STRICT;
 
 CREATE TABLE customers (

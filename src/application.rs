@@ -53,8 +53,10 @@ pub enum StartError {
     #[error(transparent)]
     Intelligence(#[from] IntelligenceError),
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {cause}")]
+    #[error("cannot listen on {address} ({key}): {cause}")]
     Listen {
+        /// Where the configuration says so.
+        key: &'static str,
         /// The address.
         address: SocketAddr,
         /// What the system says.
@@ -100,8 +102,8 @@ impl Application {
             trusted_proxies: config.server.trusted_proxies,
         };
 
-        let (listener, address) = bind(config.server.listen)?;
-        let admin = config.admin.listen.map(bind).transpose()?;
+        let (listener, address) = bind("[server] listen", config.server.listen)?;
+        let admin = config.admin.listen.map(|address| bind("[admin] listen", address)).transpose()?;
         if let Some((_, address)) = &admin {
             info!(address:%; "health and metrics");
             if !address.ip().is_loopback() {
@@ -165,8 +167,8 @@ impl Application {
     }
 }
 
-fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    let failed = |cause| StartError::Listen { address, cause };
+fn bind(key: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |cause| StartError::Listen { key, address, cause };
     let listener = listen(address).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok((listener, address))

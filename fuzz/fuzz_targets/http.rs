@@ -2,11 +2,10 @@
 //! Whatever bytes on a connection: what comes back is answers, and none of them says that the service failed.
 
 use libfuzzer_sys::fuzz_target;
-use magic_auth_fuzz::client;
+use magic_auth_fuzz::{client, contains};
 
 fuzz_target!(|bytes: &[u8]| {
     let answers = client().throw(bytes);
     assert!(answers.is_empty() || answers.starts_with(b"HTTP/1."), "{:?}", String::from_utf8_lossy(&answers));
-    let failed = answers.windows(13).any(|bytes| bytes == b"HTTP/1.1 500 ");
-    assert!(!failed, "{}", String::from_utf8_lossy(&answers));
+    assert!(!contains(&answers, b"HTTP/1.1 5"), "{}", String::from_utf8_lossy(&answers));
 });

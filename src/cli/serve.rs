@@ -33,8 +33,9 @@ async fn serve(context: Context, log: Log) -> anyhow::Result<()> {
         warn!("there is no config.toml here and none was named: the defaults have no organisation");
     }
     let signals = StopSignals::listen()?;
+    let database = context.config.database.path.display().to_string();
     let application = Application::build(context.config, context.clock)?;
-    info!(address:% = application.address(), version = env!("CARGO_PKG_VERSION"); "listening");
+    info!(address:% = application.address(), database:%, version = env!("CARGO_PKG_VERSION"); "listening");
     // A supervisor may have closed standard output; the log has said it all.
     let _ = print_line(&welcome(application.address(), &key));
     application.run_until(signals.stop(log)).await?;

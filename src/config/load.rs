@@ -1,11 +1,16 @@
 //! From a file to a checked [`Config`].
 
 use std::collections::HashSet;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Config, Period};
+use serde::Deserialize as _;
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{Deserializer, SeqAccess, Visitor};
+
+use super::{Config, OrganisationConfig, Period};
 use crate::domain::KeyKind;
 
 /// More threads than that are a mistake, and more than the HTTP server can have.
@@ -147,6 +152,25 @@ impl Config {
     }
 }
 
+/// As usual, but for what is said when the brackets are one too few.
+pub(super) fn organisations<'de, D: Deserializer<'de>>(file: D) -> Result<Vec<OrganisationConfig>, D::Error> {
+    struct Tables;
+
+    impl<'de> Visitor<'de> for Tables {
+        type Value = Vec<OrganisationConfig>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("[[organisation]] with two brackets, once for each")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, tables: A) -> Result<Self::Value, A::Error> {
+            Vec::deserialize(SeqAccessDeserializer::new(tables))
+        }
+    }
+
+    file.deserialize_seq(Tables)
+}
+
 /// A parser's message may quote what it found. What could be a key is left out.
 fn without_keys(message: &str) -> String {
     let is_secret = |word: &str| word.len() >= 24;
@@ -223,6 +247,10 @@ mod tests {
             ("[sign_in]\nguest = \"refuze\"", "config.toml:2: unknown variant `refuze`"),
             ("[throttle.email]\nburst = -1", "config.toml:2: "),
             ("[[organisation]]\nname = \"a b\"", "config.toml:2: an organisation's name"),
+            (
+                "[organisation]\nname = \"a\"",
+                "config.toml:1: invalid type: map, expected [[organisation]] with two brackets, once for each",
+            ),
             ("[[organisation]]\napi_keys = []", "config.toml:1: missing field `name`"),
             ("[retention]\nlogin_attempts = 90", "config.toml:2: invalid type: integer"),
             ("[retention]\nlogin_attempts = \"0d\"", "config.toml:2: a duration is longer than nothing"),

@@ -33,7 +33,7 @@ pub struct Config {
     /// Where the data is.
     pub database: DatabaseConfig,
     /// Who may use the service.
-    #[serde(rename = "organisation")]
+    #[serde(rename = "organisation", deserialize_with = "load::organisations")]
     pub organisations: Vec<OrganisationConfig>,
     /// How long a session lives.
     pub session: SessionConfig,

@@ -242,7 +242,7 @@ fn read_cells(raw: &ByteRecord, fields: &[Option<Field>]) -> Record {
     for (cell, field) in raw.iter().zip(fields) {
         let Some(field) = *field else { continue };
         match std::str::from_utf8(cell) {
-            Ok(text) => record.set(field, unguarded(text)),
+            Ok(text) => record.set(field, &unguarded(text)),
             Err(_) => record.note(field, "not UTF-8"),
         }
     }

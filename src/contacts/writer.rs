@@ -115,21 +115,33 @@ fn exported<'c>(customer: &'c CustomerRow, text: impl Fn(&'c str) -> Cow<'c, str
 }
 
 /// A text that a spreadsheet would take for a formula gets an apostrophe before it, for customers choose their own
-/// names. So does one that looks like such a text: [`unguarded`] takes one off again.
+/// names. So does one that looks like such a text: [`unguarded`] takes one off again. Where semicolons separate cells, what
+/// stands behind one is a cell of its own.
 fn guarded(text: &str) -> Cow<'_, str> {
-    if is_formula(text.trim_start_matches('\'')) { format!("'{text}").into() } else { text.into() }
+    map_cells(text, |cell| if is_formula(cell) { format!("'{cell}").into() } else { cell.into() })
 }
 
-/// The text of a cell without its guard.
-pub(super) fn unguarded(cell: &str) -> &str {
-    match cell.strip_prefix('\'') {
-        Some(text) if is_formula(text.trim_start_matches('\'')) => text,
-        _ => cell,
+/// The text of a cell without its guards.
+pub(super) fn unguarded(text: &str) -> Cow<'_, str> {
+    map_cells(text, |cell| match cell.strip_prefix('\'') {
+        Some(rest) if is_formula(rest) => rest.into(),
+        _ => cell.into(),
+    })
+}
+
+fn map_cells<'t>(text: &'t str, change: impl Fn(&'t str) -> Cow<'t, str>) -> Cow<'t, str> {
+    if !text.contains(SEPARATOR) {
+        return change(text);
     }
+    text.split(SEPARATOR).map(change).collect::<Vec<_>>().join(SEPARATOR).into()
 }
 
-fn is_formula(text: &str) -> bool {
-    text.starts_with(['=', '+', '-', '@', '\t', '\r'])
+const SEPARATOR: &str = ";";
+
+/// Whether it begins as one, also behind what may be taken off: guards, spaces, and quotes.
+fn is_formula(cell: &str) -> bool {
+    let begin = cell.trim_start_matches(['\'', '"', ' ']);
+    begin.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'])
 }
 
 #[cfg(test)]
@@ -141,6 +153,8 @@ mod tests {
     fn a_formula_is_guarded_and_other_text_is_not() {
         assert_eq!(guarded("=HYPERLINK(1)"), "'=HYPERLINK(1)");
         assert_eq!(guarded("'=x"), "''=x");
+        assert_eq!(guarded("x;=1+1;y; \"@z"), "x;'=1+1;y;' \"@z");
+        assert_eq!(guarded("a;b"), "a;b");
         assert_eq!(guarded("O'Brien"), "O'Brien");
         assert_eq!(guarded("'Ndrangheta"), "'Ndrangheta");
         assert_eq!(unguarded("+420 777123456"), "+420 777123456");
@@ -148,10 +162,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_guarded_is_read_back_and_is_no_formula(text in "['=+@a\\-]{0,6}|\\PC*") {
+        fn what_is_guarded_is_read_back_and_is_no_formula(text in "['=+@a;\" \\-]{0,8}|\\PC*") {
             let cell = guarded(&text);
-            prop_assert_eq!(unguarded(&cell), &text);
-            prop_assert!(!is_formula(&cell));
+            prop_assert_eq!(unguarded(&cell), text.as_str());
+            for part in cell.split(SEPARATOR) {
+                prop_assert!(part.starts_with('\'') || !is_formula(part));
+            }
         }
     }
 }

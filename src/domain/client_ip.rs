@@ -34,16 +34,33 @@ impl ClientIp {
         self.0
     }
 
-    /// The network that is throttled as one caller: the address itself, or the /64 of an IPv6
-    /// address, which one household has at its disposal. `None` for loopback: that is a shop's own
-    /// machine, the same for everybody.
+    /// The network that is throttled as one caller: an IPv4 address, also one that an IPv6 address stands for, or the /64
+    /// of an IPv6 address, which one household has at its disposal. `None` for loopback: that is a shop's own machine, the
+    /// same for everybody.
     #[must_use]
     pub fn throttled_network(self) -> Option<IpAddr> {
         match self.0 {
             address if address.is_loopback() => None,
             IpAddr::V4(_) => Some(self.0),
-            IpAddr::V6(address) => Some(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into()),
+            IpAddr::V6(address) => Some(match embedded_ipv4(address) {
+                Some(address) => address.into(),
+                None => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+            }),
         }
+    }
+}
+
+/// The IPv4 address for which an IPv6 address stands.
+pub(crate) fn embedded_ipv4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
+    let ipv4 = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
+    match ip.segments() {
+        // IPv4-mapped; NAT64 by its well-known prefix; 6to4.
+        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
+            Some(ipv4(high, low))
+        }
+        // Teredo: the client's address stands at the end, inverted.
+        [0x2001, 0, .., high, low] => Some(ipv4(!high, !low)),
+        _ => None,
     }
 }
 
@@ -118,6 +135,10 @@ mod tests {
         assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
         assert_ne!(network("1.1.1.1"), network("1.1.1.2"));
         assert_eq!(network("::ffff:1.1.1.1"), network("1.1.1.1"));
+        for same in ["64:ff9b::1.1.1.1", "2002:101:101:7::1", "2002:101:101:8::1"] {
+            assert_eq!(network(same), network("1.1.1.1"), "{same}");
+        }
+        assert_ne!(network("64:ff9b::1.1.1.1"), network("64:ff9b::1.1.1.2"));
         assert_eq!(network("localhost"), None);
         assert_eq!(network("127.8.8.8"), None);
     }

@@ -87,11 +87,12 @@ impl EmailAddress {
         CanonicalEmail(format!("{local}@{domain}"))
     }
 
-    /// The address as a log may show it: `j***@barasek.com`.
+    /// The address as a log may show it: `j***@barasek.com`. Of a mailbox with one letter, none.
     #[must_use]
     pub fn masked(&self) -> String {
         let (local, domain) = self.parts();
-        format!("{}***@{domain}", &local[..1])
+        let first = if local.len() > 1 { &local[..1] } else { "" };
+        format!("{first}***@{domain}")
     }
 
     fn parts(&self) -> (&str, &str) {
@@ -363,6 +364,7 @@ mod tests {
     fn logs_see_a_masked_address() {
         let address = EmailAddress::parse("jan@barasek.com").unwrap();
         assert_eq!(address.masked(), "j***@barasek.com");
+        assert_eq!(EmailAddress::parse("j@barasek.com").unwrap().masked(), "***@barasek.com");
         assert_eq!(format!("{address:?}"), "EmailAddress(j***@barasek.com)");
         assert_eq!(format!("{:?}", canonical("jan@barasek.com")), "CanonicalEmail");
     }

@@ -23,6 +23,7 @@ mod tidy;
 mod timestamp;
 
 pub use api_key::{ApiKey, ApiKeyError, KeyKind};
+pub(crate) use client_ip::embedded_ipv4;
 pub use client_ip::{ClientIp, ClientIpError};
 pub use country_code::{CountryCode, CountryCodeError};
 pub use cu_ref_no::{CuRefNo, CuRefNoError};

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::domain::embedded_ipv4;
 use AddressKind::{Cgnat, Documentation, LinkLocal, Loopback, Multicast, Private, Public, Reserved};
 
 /// What an address is for.
@@ -84,20 +85,6 @@ impl Address {
     /// What databases are asked for: the embedded address, if there is one. `None`: nothing, for it is special.
     pub(super) fn asked_for(self) -> Option<IpAddr> {
         (self.kind == Public).then(|| self.embedded.map_or(self.ip, IpAddr::V4))
-    }
-}
-
-/// The IPv4 address for which an IPv6 address stands.
-fn embedded_ipv4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
-    let ipv4 = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
-    match ip.segments() {
-        // IPv4-mapped; NAT64 by its well-known prefix; 6to4.
-        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
-            Some(ipv4(high, low))
-        }
-        // Teredo: the client's address stands at the end, inverted.
-        [0x2001, 0, .., high, low] => Some(ipv4(!high, !low)),
-        _ => None,
     }
 }
 

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::ConnectionType;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, web};
@@ -58,10 +57,15 @@ impl FromRequest for RequestId {
     }
 }
 
-/// Whether the text could be a key or an identity id. (32 hexadecimal digits are a trace id.)
+/// Of keys and of identity ids.
+const LENGTH_OF_SECRETS: usize = 32;
+
+/// Whether a part of the text could be a key or an identity id. (32 hexadecimal digits are a trace id.)
 fn may_be_secret(text: &str) -> bool {
-    let is_trace_id = text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    ApiKey::parse(text).is_ok() || (IdentityId::parse(text).is_ok() && !is_trace_id)
+    text.as_bytes().windows(LENGTH_OF_SECRETS).filter_map(|part| std::str::from_utf8(part).ok()).any(|part| {
+        let is_trace_id = part.bytes().all(|byte| byte.is_ascii_hexdigit());
+        ApiKey::parse(part).is_ok() || (IdentityId::parse(part).is_ok() && !is_trace_id)
+    })
 }
 
 /// The address that a sign-in named, masked: for the log line of its request.
@@ -75,16 +79,13 @@ pub(super) async fn log_request(
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse, Error> {
     let started = services.clock.steady();
-    let answering = Answering::new(request.conn_data());
+    let _answering = Answering::new(request.conn_data());
     let id = RequestId::of(&request);
     request.extensions_mut().insert(id.clone());
     let chunked = ChunkedBody::of(&mut request);
     let mut response = next.call(request).await?;
     if let Some(body) = chunked {
         body.close_if_unread(&mut response);
-    }
-    if !answering.may_be_kept() {
-        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert(RequestId::HEADER, value);

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_web::dev::{Server, Service as _};
 use actix_web::http::header::{ACCEPT, CONTENT_TYPE};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use log::error;
@@ -13,6 +13,7 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 
 use super::Services;
+use super::connection::{self, Answering};
 use crate::metrics::{Format, Levels};
 use crate::store::StoreError;
 
@@ -32,8 +33,18 @@ pub fn serve_admin(listener: TcpListener, services: web::Data<Services>) -> std:
             .route("/health/live", web::get().to(live))
             .route("/health/ready", web::get().to(readiness))
             .route("/metrics", web::get().to(metrics))
+            .wrap_fn(|request, service| {
+                let answering = Answering::new(request.conn_data());
+                let answer = service.call(request);
+                async {
+                    let answer = answer.await;
+                    drop(answering);
+                    answer
+                }
+            })
     };
-    Ok(HttpServer::new(app).workers(1).disable_signals().shutdown_timeout(1).listen(listener)?.run())
+    let server = HttpServer::new(app).workers(1).disable_signals().shutdown_timeout(1).on_connect(connection::watch);
+    Ok(server.listen(listener)?.run())
 }
 
 #[derive(Serialize)]

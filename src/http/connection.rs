@@ -1,10 +1,10 @@
 //! The end of a connection that waits too long for its next request.
 //!
 //! The HTTP layer lets go of a connection whose first head does not end, and of one on which no other begins. For the
-//! end of another one it would wait for ever.
+//! end of another one it would wait for ever, and for somebody who takes answers more slowly than they come.
 
 use std::any::Any;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::net::Shutdown;
 use std::rc::Rc;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use std::time::Duration;
 use actix_web::dev::Extensions;
 use actix_web::rt::net::TcpStream;
 use actix_web::rt::task::JoinHandle;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{SockRef, Socket};
 
 /// How often a request has begun on a connection and been answered: odd while one is being answered.
@@ -21,6 +22,14 @@ type Turns = Rc<Cell<u64>>;
 pub(super) struct Watched {
     turns: Turns,
     watch: JoinHandle<()>,
+    held: RefCell<Option<Box<dyn Any>>>,
+}
+
+impl Watched {
+    /// Keeps something until the connection ends.
+    pub(super) fn hold(&self, thing: impl Any) {
+        *self.held.borrow_mut() = Some(Box::new(thing));
+    }
 }
 
 impl Drop for Watched {
@@ -29,27 +38,51 @@ impl Drop for Watched {
     }
 }
 
-/// Has a connection shut down when no request comes for `patience`, and before twice that is over.
-pub(super) fn watch(connection: &dyn Any, data: &mut Extensions, patience: Duration) {
-    // Without a descriptor for it the connection is not watched; then it is not kept: see `Answering`.
-    let socket = connection.downcast_ref::<TcpStream>().and_then(|stream| SockRef::from(stream).try_clone().ok());
-    if let Some(socket) = socket {
+/// For the next request to be there as a whole: more than the HTTP layer gives it to begin, so that who is merely idle is
+/// let go by that. And for answers to be taken.
+const PATIENCE: Duration = Duration::from_secs(80);
+
+/// How often within that time it is looked whether answers are taken.
+const LOOKS: u32 = 4;
+
+/// Has a connection shut down when no request comes for [`PATIENCE`], or at no look within it there is room for an answer,
+/// and before twice that is over.
+pub(super) fn watch(connection: &dyn Any, data: &mut Extensions) {
+    watch_for(PATIENCE, connection, data);
+}
+
+fn watch_for(patience: Duration, connection: &dyn Any, data: &mut Extensions) {
+    let socket = connection.downcast_ref::<TcpStream>().map(|stream| SockRef::from(stream).try_clone());
+    // There are descriptors: so many connections are not accepted that there were none.
+    if let Some(Ok(socket)) = socket {
         let turns = Turns::default();
         let watch = actix_web::rt::spawn(shut_down_when_idle(socket, turns.clone(), patience));
-        data.insert(Watched { turns, watch });
+        data.insert(Watched { turns, watch, held: RefCell::default() });
     }
 }
 
 async fn shut_down_when_idle(socket: Socket, turns: Turns, patience: Duration) {
     loop {
         let before = turns.get();
-        tokio::time::sleep(patience).await;
-        if before.is_multiple_of(2) && turns.get() == before {
+        let mut are_answers_taken = false;
+        for _ in 0..LOOKS {
+            tokio::time::sleep(patience / LOOKS).await;
+            are_answers_taken |= has_room(&socket);
+        }
+        let is_idle = before.is_multiple_of(2) && turns.get() == before;
+        if is_idle || !are_answers_taken {
             // Who has gone meanwhile needs no end.
             let _ = socket.shutdown(Shutdown::Both);
             return;
         }
     }
+}
+
+/// Whether the system would take more to send: not while what was sent before has mostly not been taken.
+fn has_room(socket: &Socket) -> bool {
+    let mut watched = [PollFd::new(socket, PollFlags::OUT)];
+    // Where the system does not say, nobody is let go for it.
+    poll(&mut watched, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).map_or(true, |ready| ready > 0)
 }
 
 /// A request that is being answered: as long as this lives, its connection does not wait.
@@ -60,11 +93,6 @@ impl Answering {
         let turns = connection.map(|watched| watched.turns.clone());
         turns.iter().for_each(next);
         Self(turns)
-    }
-
-    /// Whether there may be another request on its connection.
-    pub(super) fn may_be_kept(&self) -> bool {
-        self.0.is_some()
     }
 }
 
@@ -87,7 +115,7 @@ mod tests {
 
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_millis(50);
+    const A_MOMENT: Duration = Duration::from_millis(50);
 
     /// A connection as the HTTP layer has it, what is known of it, and its other end.
     async fn connect(patience: Duration) -> (TcpStream, Extensions, TcpStream) {
@@ -95,7 +123,7 @@ mod tests {
         let there = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (here, _) = listener.accept().await.unwrap();
         let mut data = Extensions::new();
-        watch(&here, &mut data, patience);
+        watch_for(patience, &here, &mut data);
         (here, data, there)
     }
 
@@ -109,17 +137,47 @@ mod tests {
 
     #[actix_web::test]
     async fn who_sends_no_other_request_is_let_go() {
-        let (_here, _data, there) = connect(PATIENCE).await;
+        let (_here, _data, there) = connect(A_MOMENT).await;
         assert!(is_shut_down(&there).await);
     }
 
     #[actix_web::test]
     async fn a_connection_is_kept_while_a_request_is_answered() {
-        let (_here, data, there) = connect(PATIENCE).await;
+        let (_here, data, there) = connect(A_MOMENT).await;
         let answering = Answering::new(data.get());
-        assert!(timeout(4 * PATIENCE, is_shut_down(&there)).await.is_err());
+        assert!(timeout(4 * A_MOMENT, is_shut_down(&there)).await.is_err());
         drop(answering);
         assert!(is_shut_down(&there).await);
+    }
+
+    #[actix_web::test]
+    async fn who_takes_no_answers_is_let_go_even_while_a_request_is_answered() {
+        let (here, data, there) = connect(A_MOMENT).await;
+        let _answering = Answering::new(data.get());
+        while here.try_write(&[0; 4_096]).is_ok() {}
+        // What was sent before is still there to be read; nothing more is.
+        let mut sent = 0;
+        loop {
+            here.writable().await.unwrap();
+            if here.try_write(&[0]).is_err_and(|error| error.kind() != ErrorKind::WouldBlock) {
+                break;
+            }
+            sent += 1;
+            assert!(sent < 1_000, "the connection is still there");
+        }
+        drop(there);
+    }
+
+    #[actix_web::test]
+    async fn what_a_connection_holds_ends_with_it() {
+        let (_here, data, _there) = connect(Duration::MAX).await;
+        let (first, second) = (Rc::new(()), Rc::new(()));
+        let connection = data.get::<Watched>().unwrap();
+        connection.hold(first.clone());
+        connection.hold(second.clone());
+        assert_eq!((Rc::strong_count(&first), Rc::strong_count(&second)), (1, 2));
+        drop(data);
+        assert_eq!(Rc::strong_count(&second), 1);
     }
 
     #[actix_web::test]

@@ -1,7 +1,7 @@
 //! `POST /api/v1/customer/magic-auth`
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderValue, RETRY_AFTER};
+use actix_web::http::header::{CACHE_CONTROL, HeaderValue, RETRY_AFTER};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 use log::error;
 use serde::Serialize;
@@ -41,7 +41,10 @@ use crate::sign_in::{Answer, Overloaded, Request};
         status = 200,
         body = SignInAnswer,
         description = "Signed in, or the code that says why not",
-        headers(("Retry-After" = u64, description = "With E006: whole seconds after which an attempt is let through")),
+        headers(
+            ("Retry-After" = u64, description = "With E006: whole seconds after which an attempt is let through"),
+            ("Cache-Control" = String, description = "With an identity: no-store")
+        ),
         links(("account" = (
             operation_id = "getAccountInfo",
             parameters(("identityId" = "$response.body#/identityId"))
@@ -72,7 +75,9 @@ pub(super) async fn handle(
     match signing_in.await.map_err(|Overloaded| ApiError::Overloaded)? {
         Answer::SignedIn(identity) => {
             let signed_in = SignedIn { success: Always, identity_id: identity.expose().to_owned() };
-            Ok(json(StatusCode::OK, "OK", &SignInAnswer::SignedIn(signed_in)))
+            let mut response = json(StatusCode::OK, "OK", &SignInAnswer::SignedIn(signed_in));
+            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            Ok(response)
         }
         Answer::Denied => Ok(refused(Refusal::LoginFailed)),
         Answer::Refused { refusal, retry_after } => {

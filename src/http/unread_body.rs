@@ -2,13 +2,12 @@
 //!
 //! A body with a length is cut off by the HTTP layer in a second. A chunked one that is dropped would be read
 //! on and thrown away for as long as the client likes to send it, or to be silent; only while somebody holds
-//! it does the HTTP layer close the connection. So it is held, for a moment longer than the answer needs.
+//! it does the HTTP layer close the connection. So the connection holds it, and both end together.
 
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use actix_web::HttpMessage as _;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
@@ -18,8 +17,7 @@ use actix_web::http::header::TRANSFER_ENCODING;
 use actix_web::web::Bytes;
 use futures_util::Stream;
 
-/// For how long a body is held after the answer: more than the HTTP layer takes to close the connection.
-const HOLD: Duration = Duration::from_secs(3);
+use super::connection::Watched;
 
 /// A chunked body that may stay unread.
 pub(super) struct ChunkedBody {
@@ -43,10 +41,9 @@ impl ChunkedBody {
             return;
         }
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
-        actix_web::rt::spawn(async move {
-            tokio::time::sleep(HOLD).await;
-            drop(self.payload);
-        });
+        if let Some(connection) = response.request().conn_data::<Watched>() {
+            connection.hold(self.payload);
+        }
     }
 }
 

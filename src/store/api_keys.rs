@@ -64,6 +64,8 @@ pub struct KeyRow {
     pub expires_at: Option<Timestamp>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
+    /// When another one was made in its place.
+    pub rotated_at: Option<Timestamp>,
 }
 
 /// Whether a key opens anything.
@@ -108,7 +110,7 @@ impl KeyRow {
 }
 
 const SELECT: &str = "SELECT k.id, k.organisation_id, o.name, k.digest, k.prefix, k.hint, k.source,
-        k.created_at, k.expires_at, k.revoked_at, k.permissions
+        k.created_at, k.expires_at, k.revoked_at, k.permissions, k.rotated_at
     FROM api_keys AS k JOIN organisations AS o ON o.id = k.organisation_id";
 
 impl Tx<'_> {
@@ -178,31 +180,19 @@ impl Tx<'_> {
     /// # Errors
     /// When the database fails or has no such key.
     pub fn revoke_key(&self, id: ApiKeyId, now: Timestamp) -> Result<(), StoreError> {
-        self.update_key(
-            id,
-            "UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?2), source = 'cli' WHERE id = ?1",
-            now,
-        )
+        let sql = "UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?2), source = 'cli' WHERE id = ?1";
+        change_one(self.prepare(sql)?.execute(params![id.0, now.as_millis()])?)
     }
 
-    /// Lets a key expire at this moment, unless it does so earlier. From now on the command line has the say
-    /// about it, as about one that was revoked.
+    /// Lets a key in whose place there is another now expire at `end`, unless it does so earlier. From now on the
+    /// command line has the say about it, as about one that was revoked.
     ///
     /// # Errors
     /// When the database fails or has no such key.
-    pub fn expire_key(&self, id: ApiKeyId, at: Timestamp) -> Result<(), StoreError> {
-        self.update_key(
-            id,
-            "UPDATE api_keys SET expires_at = min(coalesce(expires_at, ?2), ?2), source = 'cli' WHERE id = ?1",
-            at,
-        )
-    }
-
-    fn update_key(&self, id: ApiKeyId, sql: &str, at: Timestamp) -> Result<(), StoreError> {
-        match self.prepare(sql)?.execute(params![id.0, at.as_millis()])? {
-            1 => Ok(()),
-            changed => Err(StoreError::RowCount(changed)),
-        }
+    pub fn replace_key(&self, id: ApiKeyId, end: Timestamp, now: Timestamp) -> Result<(), StoreError> {
+        let sql = "UPDATE api_keys
+            SET expires_at = min(coalesce(expires_at, ?2), ?2), rotated_at = ?3, source = 'cli' WHERE id = ?1";
+        change_one(self.prepare(sql)?.execute(params![id.0, end.as_millis(), now.as_millis()])?)
     }
 
     /// All keys, also those that expired or were revoked, in the order they were made.
@@ -229,6 +219,10 @@ impl Tx<'_> {
     }
 }
 
+fn change_one(changed: usize) -> Result<(), StoreError> {
+    if changed == 1 { Ok(()) } else { Err(StoreError::RowCount(changed)) }
+}
+
 fn read_key(row: &Row<'_>) -> Result<KeyRow, StoreError> {
     let permissions = row.get::<_, Option<String>>(10)?;
     let kind = row.get_ref(4)?.as_str().ok().and_then(KeyKind::from_prefix);
@@ -249,5 +243,6 @@ fn read_key(row: &Row<'_>) -> Result<KeyRow, StoreError> {
         created_at: Timestamp::from_millis(row.get(7)?),
         expires_at: row.get::<_, Option<i64>>(8)?.map(Timestamp::from_millis),
         revoked_at: row.get::<_, Option<i64>>(9)?.map(Timestamp::from_millis),
+        rotated_at: row.get::<_, Option<i64>>(11)?.map(Timestamp::from_millis),
     })
 }

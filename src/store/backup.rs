@@ -3,12 +3,14 @@
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
+use rustix::process::geteuid;
 
 use super::copy::{Contents, PendingCopy, refuse_files_of, refuse_journals};
-use super::lock::real_path;
+use super::lock::{in_real_folder, real_path};
 use super::{CopyError, connection};
 
 /// Copies the database as it is at one moment into `file`, which then is one whole file and has been checked.
@@ -35,7 +37,11 @@ pub fn back_up(database: &Path, file: &Path) -> Result<Contents, CopyError> {
 /// Where the backup goes. What is there already must be a backup.
 fn place_of_backup(database: &Path, file: &Path) -> Result<PathBuf, CopyError> {
     let failed = CopyError::write(file);
-    let place = real_path(&std::path::absolute(file).map_err(&failed)?);
+    let place = std::path::absolute(file).map_err(&failed)?;
+    // Somebody else's link could lead anywhere: it is replaced and not followed.
+    let is_others_link =
+        place.is_symlink() && std::fs::symlink_metadata(&place).is_ok_and(|link| link.uid() != geteuid().as_raw());
+    let place = if is_others_link { in_real_folder(&place) } else { real_path(&place) };
     refuse_files_of(&real_path(database), &place)?;
     match std::fs::metadata(&place) {
         Ok(found) if !found.is_file() => return Err(CopyError::NotAFile { path: place }),

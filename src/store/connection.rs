@@ -1,6 +1,7 @@
 //! How a connection is opened and set up: every pragma in one place, each with its reason.
 
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::Permissions;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::config::DbConfig;
 use rusqlite::{CachedStatement, Connection, OpenFlags, ffi};
 
-use super::{OpenError, StoreError, schema};
+use super::{OpenError, StoreError, check_place, schema};
 
 /// How long a command waits for the lock that a busy server takes again and again: seconds.
 const PATIENCE: i32 = 10;
@@ -55,6 +56,7 @@ impl<'c> Tx<'c> {
 /// database of this program is left as it is.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     refuse_unsafe_library()?;
+    check_place(path)?;
     let unusable = |cause| OpenError::Unusable { path: path.to_owned(), cause };
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     make_private(path);
@@ -68,7 +70,11 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
 
 /// Opens a connection that reads and writes a file that is there, of the current schema or an earlier one.
 pub(super) fn open_existing(path: &Path) -> Result<Connection, OpenError> {
-    if path.exists() { open_writer(path) } else { Err(OpenError::Missing { path: path.to_owned() }) }
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.len() > 0 => open_writer(path),
+        // With nothing in it, it stays so.
+        _ => Err(OpenError::Missing { path: path.to_owned() }),
+    }
 }
 
 /// Opens a file that is there, and leaves it as it is: its journal mode too.
@@ -108,10 +114,13 @@ pub(super) fn open_reader_pool(path: &Path, size: u32) -> Result<r2d2::Pool<Sqli
         .map_err(|cause| OpenError::Readers { path: path.to_owned(), cause })
 }
 
-/// Makes a file that is not there yet, for nobody but its owner to read; its WAL has the same mode. When
-/// that fails, SQLite says why in a moment.
+/// Makes a file that is not there yet, for nobody but its owner to read; its WAL has the same mode. So has one that is
+/// there with nothing in it. When that fails, SQLite says why in a moment.
 fn make_private(path: &Path) {
     drop(std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path));
+    if std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0) {
+        drop(std::fs::set_permissions(path, Permissions::from_mode(0o600)));
+    }
 }
 
 /// SQLite before 3.51.3 can lose commits when a WAL is reset: <https://sqlite.org/wal.html>, section 11.
@@ -181,7 +190,9 @@ fn refuse_wal(connection: &Connection) -> rusqlite::Result<()> {
 
 fn set_up_reading(connection: &Connection) -> rusqlite::Result<()> {
     set_up(connection)?;
-    connection.pragma_update(None, "query_only", true)
+    connection.pragma_update(None, "query_only", true)?;
+    // Who has read has the WAL open: then the writer may close and open the database, and both files stay what they are.
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
 }
 
 /// Moves all of the WAL into the database and cuts it down to nothing. Says whether that was possible: a reader, or
@@ -191,12 +202,17 @@ pub(super) fn empty_wal(connection: &Connection) -> rusqlite::Result<bool> {
     Ok(!is_blocked)
 }
 
+/// What is wrong, a line each; of what SQLite finds, no more than the first ten.
 pub(super) fn find_damage(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    let mut damage: Vec<String> = connection
-        .prepare("PRAGMA integrity_check")?
-        .query_map([], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
-    damage.retain(|line| line != "ok");
+    let mut damage = Vec::new();
+    let mut check = connection.prepare("PRAGMA integrity_check(10)")?;
+    let mut rows = check.query([])?;
+    while let Some(row) = rows.next()? {
+        let found: String = row.get(0)?;
+        // One row can have many, below the name of the database.
+        damage.extend(found.lines().filter(|line| *line != "ok" && !line.starts_with("***")).map(str::to_owned));
+    }
+    damage.truncate(10);
     let mut orphans = connection.prepare("PRAGMA foreign_key_check")?;
     let mut rows = orphans.query([])?;
     while let Some(row) = rows.next()? {
@@ -214,6 +230,16 @@ mod tests {
     fn a_lock_is_waited_for_as_many_seconds_as_said() {
         assert!(wait_for_lock::<2>(1_999));
         assert!(!wait_for_lock::<2>(2_000));
+    }
+
+    #[test]
+    fn a_file_with_nothing_in_it_is_made_private_before_there_is_something() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        std::fs::write(&path, "").unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        drop(open_writer(&path).unwrap());
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]

@@ -83,6 +83,36 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
+    /// What was named is there and not a file.
+    #[error("the database {} is no file: name one in [database] path", path.display())]
+    NotAFile {
+        /// What was named.
+        path: PathBuf,
+    },
+    /// The folder is not there.
+    #[error("there is no folder {} for the database: make it, or name another in [database] path", path.display())]
+    NoFolder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Nothing can be made in the folder.
+    #[error("the database cannot be made in the folder {}: {cause}", path.display())]
+    ForbiddenFolder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        cause: io::Error,
+    },
+    /// The system does not let this user read and write the file.
+    #[error("the database {} belongs to the user {owner}, and is not for the user {user}: run this as {owner}, or chown it and the files beside it", path.display())]
+    NotTheOwner {
+        /// The file.
+        path: PathBuf,
+        /// The number of the user whose it is.
+        owner: u32,
+        /// The number of the user who runs this.
+        user: u32,
+    },
     /// SQLite cannot open or set up the file.
     #[error("cannot open the database {}: {cause}", path.display())]
     Unusable {

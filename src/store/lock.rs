@@ -1,9 +1,10 @@
 //! One server for each database: the throttle and the quotas live in the server's memory.
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, Permissions, TryLockError};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use super::OpenError;
+use super::{OpenError, check_place};
 
 /// Held while a server runs. The system releases it when the process ends, however it ends.
 #[derive(Debug)]
@@ -17,11 +18,14 @@ impl ServerLock {
     /// # Errors
     /// When another server has it, or the file cannot be made.
     pub fn take(database: &Path) -> Result<Self, OpenError> {
+        check_place(database)?;
         // Whichever name the file goes by, its lock is the same.
         let mut path = real_path(database).into_os_string();
         path.push(".lock");
         let failed = |cause| OpenError::Lock { path: path.clone().into(), cause };
-        let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+        // Whoever can open it can lock it.
+        let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(failed)?;
+        file.set_permissions(Permissions::from_mode(0o600)).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: database.to_owned() }),
@@ -32,6 +36,11 @@ impl ServerLock {
 
 /// The path without links; of a file that is not there yet, the path of its folder without links.
 pub(super) fn real_path(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| in_real_folder(path))
+}
+
+/// The path whose folder is without links; the last part is as it is.
+pub(super) fn in_real_folder(path: &Path) -> PathBuf {
     let in_folder = || Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?));
-    path.canonicalize().ok().or_else(in_folder).unwrap_or_else(|| path.to_owned())
+    in_folder().unwrap_or_else(|| path.to_owned())
 }

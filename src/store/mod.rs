@@ -18,6 +18,7 @@ mod job;
 mod lock;
 mod open_file;
 mod organisations;
+mod place;
 mod residue;
 mod restore;
 mod schema;
@@ -41,9 +42,12 @@ pub use error::{BatchError, CopyError, OpenError, StoreError};
 pub use ip_intelligence::{IpIntelligence, IpOrigin};
 pub use lock::ServerLock;
 pub use organisations::OrganisationRow;
+pub use place::check_place;
 pub use residue::Residue;
 pub use restore::{Restored, restore};
 pub use sessions::{NewSession, Session};
+
+use log::info;
 
 use crate::metrics::WriterMetrics;
 use writer::Writer;
@@ -64,7 +68,12 @@ impl Database {
     /// When the file cannot be opened, is no database of this program or belongs to a newer version.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let mut connection = connection::open_writer(path)?;
-        schema::upgrade(&mut connection).map_err(|error| OpenError::at(path, error))?;
+        match schema::upgrade(&mut connection).map_err(|error| OpenError::at(path, error))? {
+            schema::VERSION => {}
+            // Who expects another one learns here that it is not there.
+            0 => info!(path:% = path.display(); "made a new database"),
+            from => info!(path:% = path.display(), from, to = schema::VERSION; "upgraded the database"),
+        }
         Ok(Self { connection })
     }
 

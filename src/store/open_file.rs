@@ -1,4 +1,4 @@
-//! The file that the writer has open: which one it is, and how long its log may become.
+//! The files that the writer has open: which they are, and how it waits for others who have them.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -19,42 +19,39 @@ const PATIENCE: i32 = 2;
 /// meanwhile are not in the way; who reads for longer is not waited for.
 const READER_TIMEOUT: Duration = Duration::from_millis(20);
 
-/// The open database, and which files it was when it was opened.
-pub(super) struct OpenFile {
-    pub(super) connection: Connection,
-    inodes: [Option<(u64, u64)>; 2],
-}
-
-impl OpenFile {
-    pub(super) fn new(connection: Connection, path: &Path) -> Self {
-        if let Err(error) = connection.busy_handler(Some(wait_for_lock::<PATIENCE>)) {
-            error!("the writer waits longer for locks than it should: {error}");
-        }
-        Self { connection, inodes: inodes(path) }
-    }
-
-    /// That the database and its WAL are still where they were. When somebody has removed or replaced one of
-    /// them, what is committed into the old one will be found by nobody.
-    pub(super) fn check_it_is_there(&self, path: &Path) -> Result<(), BatchError> {
-        if inodes(path) == self.inodes { Ok(()) } else { Err(BatchError::FileGone) }
-    }
-
-    /// Moves all of the WAL into the database, unless somebody is in the way. Says whether that was possible.
-    pub(super) fn empty_wal(&self) -> rusqlite::Result<bool> {
-        self.connection.busy_timeout(READER_TIMEOUT)?;
-        let emptied = connection::empty_wal(&self.connection);
-        self.connection.busy_handler(Some(wait_for_lock::<PATIENCE>))?;
-        emptied
+/// Lets the connection wait for others as long as the writer does.
+pub(super) fn be_patient(connection: &Connection) {
+    if let Err(error) = connection.busy_handler(Some(wait_for_lock::<PATIENCE>)) {
+        error!("the writer waits longer for locks than it should: {error}");
     }
 }
 
-/// Device and inode of the database and of its WAL. (They are asked for, never opened: closing them would
+/// Moves all of the WAL into the database, unless somebody is in the way. Says whether that was possible.
+pub(super) fn empty_wal(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.busy_timeout(READER_TIMEOUT)?;
+    let emptied = connection::empty_wal(connection);
+    connection.busy_handler(Some(wait_for_lock::<PATIENCE>))?;
+    emptied
+}
+
+/// Which files the database and its WAL are: device and inode. (They are asked for, never opened: closing them would
 /// release SQLite's locks.)
-fn inodes(path: &Path) -> [Option<(u64, u64)>; 2] {
-    [path, &beside(path, "-wal")].map(|path| {
-        let metadata = std::fs::metadata(path).ok()?;
-        Some((metadata.dev(), metadata.ino()))
-    })
+#[derive(PartialEq, Eq)]
+pub(super) struct Files([Option<(u64, u64)>; 2]);
+
+impl Files {
+    pub(super) fn at(path: &Path) -> Self {
+        Self([path, &beside(path, "-wal")].map(|path| {
+            let metadata = std::fs::metadata(path).ok()?;
+            Some((metadata.dev(), metadata.ino()))
+        }))
+    }
+
+    /// That they are still where they were. When somebody has removed or replaced one of them, what is committed
+    /// there will not be found by who has the old ones open.
+    pub(super) fn check_they_are_there(&self, path: &Path) -> Result<(), BatchError> {
+        if *self == Self::at(path) { Ok(()) } else { Err(BatchError::FileGone) }
+    }
 }
 
 /// How many bytes the WAL of this database has; none when there is no WAL.

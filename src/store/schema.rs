@@ -65,6 +65,8 @@ const UPGRADES: &[&str] = &[
     INSERT INTO attempts_with_cheap_check SELECT * FROM login_attempts;
     DROP TABLE login_attempts;
     ALTER TABLE attempts_with_cheap_check RENAME TO login_attempts;",
+    // 3: a key is rotated once.
+    "ALTER TABLE api_keys ADD COLUMN rotated_at INTEGER;",
 ];
 
 /// The version of [`SCHEMA`].
@@ -83,9 +85,11 @@ pub(super) enum SchemaError {
     Foreign,
 }
 
-/// Brings the file to the current schema, one transaction for each step.
-pub(super) fn upgrade(connection: &mut Connection) -> Result<(), SchemaError> {
-    upgrade_with(connection, SCHEMA, UPGRADES)
+/// Brings the file to the current schema, one transaction for each step. Gives the version that it had, 0 for an empty one.
+pub(super) fn upgrade(connection: &mut Connection) -> Result<i64, SchemaError> {
+    let found = version(connection)?;
+    upgrade_with(connection, SCHEMA, UPGRADES)?;
+    Ok(found)
 }
 
 /// Refuses a file that is somebody else's or newer, before anything about it is changed. Gives its version,

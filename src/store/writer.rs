@@ -14,12 +14,12 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use log::error;
+use log::{error, info};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::job::{self, Batch, Job, Order};
-use super::open_file::OpenFile;
+use super::open_file::{self, Files};
 use super::{BatchError, Database, OpenError, StoreError, Tx};
 use crate::clock::Clock;
 use crate::metrics::WriterMetrics;
@@ -52,8 +52,10 @@ impl Writer {
     pub(super) fn start(connection: Connection, path: &Path, metrics: WriterMetrics) -> Result<Self, OpenError> {
         let (queue, orders) = sync_channel(MAX_QUEUE);
         let is_failing = Arc::<AtomicBool>::default();
+        open_file::be_patient(&connection);
         let mut desk = Desk {
-            file: Some(OpenFile::new(connection, path)),
+            connection: Some(connection),
+            files: Files::at(path),
             path: path.to_owned(),
             is_gone: false,
             clock: Clock::system(),
@@ -117,10 +119,11 @@ impl Drop for Writer {
 /// What the writer's thread owns.
 struct Desk {
     /// `None` after a failure of the disk, until the file could be opened again.
-    file: Option<OpenFile>,
+    connection: Option<Connection>,
+    /// Those that the readers have open. On others nothing is written: they would not see it.
+    files: Files,
     path: PathBuf,
-    /// Whether the file was removed or replaced. Nothing is written any more then: the readers still have the
-    /// old one open, and a writer beside them on another would damage it.
+    /// Whether they were removed or replaced while the writer had them open. Nothing is written any more then.
     is_gone: bool,
     clock: Clock,
     metrics: WriterMetrics,
@@ -165,37 +168,46 @@ impl Desk {
         self.metrics.commit.observe(took.as_secs_f64());
         self.metrics.batch.observe(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
         self.metrics.failures.inc_by(result.is_err().into());
-        self.is_failing.store(result.is_err(), Ordering::Relaxed);
+        if self.is_failing.swap(result.is_err(), Ordering::Relaxed) && result.is_ok() {
+            info!("the database can be written again");
+        }
         (result, took)
     }
 
     /// Commits the batch, but for the jobs that failed by themselves. When it fails, nothing of the
     /// batch is kept.
     fn commit(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), BatchError> {
-        self.with_file(|file| run_in_transaction(&file.connection, batch))
+        self.with_connection(|connection| run_in_transaction(connection, batch))
     }
 
     fn empty_wal(&mut self) -> Result<bool, BatchError> {
-        self.with_file(|file| Ok(file.empty_wal()?))
+        self.with_connection(|connection| Ok(open_file::empty_wal(connection)?))
     }
 
-    /// Works on the open file.
+    /// Works on the open database.
     ///
-    /// After a failed read, write or sync the memory may hold what the disk does not: then the file is
+    /// After a failed read, write or sync the memory may hold what the disk does not: then the database is
     /// closed, and the next batch opens it again. Waiting in vain for a lock is no such failure.
-    fn with_file<T>(&mut self, work: impl FnOnce(&OpenFile) -> Result<T, BatchError>) -> Result<T, BatchError> {
-        let file = match self.file.take() {
+    fn with_connection<T>(&mut self, work: impl FnOnce(&Connection) -> Result<T, BatchError>) -> Result<T, BatchError> {
+        let connection = match self.connection.take() {
             _ if self.is_gone => return Err(BatchError::FileGone),
-            Some(file) => file,
-            None => OpenFile::new(Database::open_existing(&self.path)?.connection, &self.path),
+            Some(connection) => connection,
+            None => self.reopen()?,
         };
-        let result = work(&file).and_then(|value| file.check_it_is_there(&self.path).map(|()| value));
+        let result = work(&connection).and_then(|value| self.files.check_they_are_there(&self.path).map(|()| value));
         self.is_gone = matches!(result, Err(BatchError::FileGone));
         let is_well = result.as_ref().map_or_else(BatchError::is_busy, |_| true);
-        if is_well && file.connection.is_autocommit() {
-            self.file = Some(file);
+        if is_well && connection.is_autocommit() {
+            self.connection = Some(connection);
         }
         result
+    }
+
+    fn reopen(&self) -> Result<Connection, BatchError> {
+        self.files.check_they_are_there(&self.path)?;
+        let Database { connection, .. } = Database::open_existing(&self.path)?;
+        open_file::be_patient(&connection);
+        Ok(connection)
     }
 }
 

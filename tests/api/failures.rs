@@ -1,12 +1,10 @@
 //! What callers get while the database cannot be used, and that all is well again once it can.
 
-use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::TcpStream;
 use std::process::Command;
 use std::time::Duration;
 
 use crate::app::{Client, Reply, SHOP_ROOT, TestApp, spawn_app};
-use crate::process::{TestProcess, eventually, exchange, sign_in_bytes, spawn_process};
+use crate::process::{TestProcess, eventually, spawn_process};
 
 const JAN: &str = "jan@barasek.com";
 const EVA: &str = "eva@barasek.com";
@@ -248,70 +246,29 @@ fn a_full_disk_is_e001_reads_go_on_and_nothing_is_lost_once_there_is_room() {
     assert!(root.is_logged_in(&earlier) && root.is_logged_in(&later));
 }
 
-/// More than the writer's queue and its batch hold.
-const FLOOD: usize = 1_200;
-
-/// Waiting for as many refusals makes sure that the queue is full and all requests have come.
-const REFUSALS: usize = FLOOD - 1_024 - 64;
-
+/// Readers have the old file open, and would not see what is written into another one.
 #[test]
-fn a_full_queue_is_503_at_once_and_everything_in_it_is_answered() {
-    // Both ends of all connections are in this process.
-    if !limit(std::process::id(), "--nofile=4096:") {
-        return skip("a full queue");
+fn a_copy_that_takes_the_place_of_the_database_during_an_outage_is_not_written_to() {
+    let process = spawn_process("");
+    let in_folder = |name: &str| process.folder.path().join(name);
+    let [database, copy, away] = ["magic-auth.db", "copy", "away"].map(in_folder);
+    let root = Client::new(process.address, SHOP_ROOT);
+    let earlier = root.identity(JAN);
+    if !limit(process.child.id(), "--fsize=1:") {
+        return skip("an outage");
     }
-    let app = spawn_app();
-    for _ in 0..10 {
-        app.shop().identity(EVA);
+    assert_login_failed(&root.sign_in(EVA));
+    std::fs::copy(&database, &copy).unwrap();
+    std::fs::rename(&database, &away).unwrap();
+    std::fs::rename(&copy, &database).unwrap();
+    assert!(limit(process.child.id(), "--fsize=unlimited:"));
+    for _ in 0..2 {
+        assert_login_failed(&root.sign_in(EVA));
     }
-    let mut streams: Vec<TcpStream> = (0..FLOOD).map(|number| connect(&app, number)).collect();
-    let other = app.database();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    for (number, stream) in streams.iter_mut().enumerate() {
-        stream.write_all(&sign_in_bytes(SHOP_ROOT, &format!("flood{number}@barasek.com"))).unwrap();
-    }
-    eventually(|| streams.iter().filter(|stream| has_answer(stream)).count() >= REFUSALS);
-    app.client(SHOP_ROOT).sign_in(EVA);
-    other.execute_batch("ROLLBACK").unwrap();
-
-    let answers: Vec<String> = streams.iter_mut().map(read_answer).collect();
-    let (signed_in, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.contains("identityId"));
-    for answer in &refused {
-        assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("\r\nretry-after: 1\r\n"), "{answer}");
-        assert!(answer.contains(r#"{"success":false,"errorCode":"SERVICE_OVERLOADED","message":""#), "{answer}");
-    }
-    assert!(signed_in.len() >= 1_024, "{}", signed_in.len());
-    assert_eq!(app.count("SELECT count(*) FROM sessions"), i64::try_from(signed_in.len() + 10).unwrap());
-    app.shop().identity(JAN);
-    // A key that takes nothing from the throttle is given nothing back.
-    assert_eq!(app.shop().sign_in(EVA).code(), "E006");
-}
-
-/// One of many connections. Between them, an answer shows that the server has taken those before:
-/// too many that wait to be taken are told to come again in a second.
-fn connect(app: &TestApp, number: usize) -> TcpStream {
-    if number.is_multiple_of(100) {
-        assert!(!exchange(app.address, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").is_empty());
-    }
-    TcpStream::connect(app.address).unwrap()
-}
-
-fn has_answer(stream: &TcpStream) -> bool {
-    stream.set_nonblocking(true).unwrap();
-    match stream.peek(&mut [0]) {
-        Ok(length) => length > 0,
-        Err(error) => {
-            assert_eq!(error.kind(), ErrorKind::WouldBlock);
-            false
-        }
-    }
-}
-
-fn read_answer(stream: &mut TcpStream) -> String {
-    stream.set_nonblocking(false).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
+    std::fs::rename(&away, &database).unwrap();
+    let later = root.identity(EVA);
+    assert!(root.is_logged_in(&earlier) && root.is_logged_in(&later));
+    assert!(process.log().contains("the database can be written again"));
 }
 
 #[test]

@@ -330,7 +330,7 @@ fn a_port_that_is_taken_is_an_error() {
     let config = std::fs::read_to_string(&path).unwrap().replace("127.0.0.1:0", &first.address.to_string());
     std::fs::write(&path, config).unwrap();
     let error = start_error(&folder);
-    let expected = format!("magic-auth: cannot listen on {}: Address already in use", first.address);
+    let expected = format!("magic-auth: cannot listen on {} ([server] listen): Address already in use", first.address);
     assert!(error.starts_with(&expected), "{error}");
 }
 
@@ -352,7 +352,10 @@ fn a_demo_key_is_refused_on_an_address_that_others_can_reach() {
 fn a_folder_that_is_not_there_is_an_error() {
     let folder = folder_with("[database]\npath = \"nowhere/magic-auth.db\"");
     let error = start_error(&folder);
-    assert!(error.starts_with("magic-auth: ") && error.contains("nowhere/magic-auth.db"), "{error}");
+    assert!(
+        error.starts_with("magic-auth: there is no folder ") && error.contains("/nowhere for the database"),
+        "{error}"
+    );
 }
 
 /// The log of a server that has signed somebody in and has ended.
@@ -371,7 +374,8 @@ fn log_at(level: Option<&str>, more: &str) -> String {
 fn the_log_has_one_line_for_each_request_unless_told_otherwise() {
     let log = log_at(None, "");
     let messages: Vec<_> = log.lines().filter_map(|line| line.get(25..)).collect();
-    let [listening, answered, stopping, stopped] = messages[..] else { panic!("{log}") };
+    let [made, listening, answered, stopping, stopped] = messages[..] else { panic!("{log}") };
+    assert!(made.starts_with("INFO  made a new database path=/") && made.ends_with("/magic-auth.db"), "{made}");
     assert!(listening.starts_with("INFO  listening address=127.0.0.1:"), "{listening}");
     assert!(answered.starts_with("INFO  answered request_id="), "{answered}");
     assert!(stopping.starts_with("INFO  stopping: "), "{stopping}");

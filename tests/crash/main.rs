@@ -67,6 +67,9 @@ struct Options {
     /// End at these places only
     #[arg(long, value_delimiter = ',', value_name = "PLACES")]
     only: Vec<Place>,
+    /// What `cargo test -- --nocapture` says to all tests: these hide nothing
+    #[arg(long = "nocapture", hide = true)]
+    _nocapture: bool,
     /// What `cargo test` was asked to run, when it was not asked for everything
     #[arg(hide = true)]
     filters: Vec<String>,

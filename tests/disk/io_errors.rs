@@ -128,6 +128,7 @@ pub fn run(shim: &Shim, seed: u64, most: u64) -> anyhow::Result<String> {
         }
     }
     let met = try_all(shim, &trials)?;
+    ensure!(2 * met > trials.len(), "of {} trials, only {met} met their failure", trials.len());
     Ok(format!("{} trials, of which {met} met their failure; nothing lost, nothing by halves, no panic", trials.len()))
 }
 

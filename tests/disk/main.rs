@@ -50,6 +50,9 @@ struct Options {
     /// Only this failure is tried, such as sign-in:sync:1:once
     #[arg(long, value_name = "OPERATION:KIND:NUMBER:once|ever")]
     trial: Option<Trial>,
+    /// What `cargo test -- --nocapture` says to all tests: these hide nothing
+    #[arg(long = "nocapture", hide = true)]
+    _nocapture: bool,
     /// Which suite, by a part of its name
     suite: Option<String>,
 }

@@ -32,30 +32,24 @@ pub fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: shop\r\n\r\n").into_bytes()
 }
 
-/// A connection on which one request after the other is answered, until an answer says that it is the last.
+/// A connection on which one request after the other is answered.
 pub struct Connection {
     pub stream: BufReader<TcpStream>,
-    server: SocketAddr,
-    /// Whether it has said so.
-    pub was_last: bool,
 }
 
 impl Connection {
     pub fn open(server: SocketAddr) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(server)?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-        Ok(Self { stream: BufReader::new(stream), server, was_last: false })
+        Ok(Self { stream: BufReader::new(stream) })
     }
 
     pub fn send(&self, bytes: &[u8]) -> anyhow::Result<()> {
         Ok(self.stream.get_ref().write_all(bytes)?)
     }
 
-    /// Signs a customer in, on another connection if this one has had its last, and gives the identity.
+    /// Signs a customer in, and gives the identity.
     pub fn sign_in(&mut self, address: &str) -> anyhow::Result<String> {
-        if self.was_last {
-            *self = Self::open(self.server)?;
-        }
         self.send(&sign_in(address))?;
         identity(self.read_answer()?)
     }
@@ -83,7 +77,6 @@ impl Connection {
             if let Some(value) = line.strip_prefix("content-length: ") {
                 length = value.trim_end().parse()?;
             }
-            self.was_last |= line.eq_ignore_ascii_case("connection: close\r\n");
         }
         let mut body = vec![0; length];
         self.stream.read_exact(&mut body).context("a torn body")?;

@@ -1,4 +1,5 @@
-//! So many connections that the server may open no further file.
+//! So many connections that the server may open no further file; and as many as there may be when it starts with few
+//! descriptors, so that it has some left for itself.
 
 use std::net::TcpStream;
 use std::thread;
@@ -8,10 +9,14 @@ use anyhow::ensure;
 
 use crate::Options;
 use crate::callers::Connection;
-use crate::server::{Besieged, eventually};
+use crate::server::{Besieged, eventually, take_descriptors};
 
 /// What the server may have.
 const DESCRIPTORS: usize = 64;
+
+/// What it may have from the start, and what of it connections do not take.
+const FEW_FROM_THE_START: usize = 128;
+const LEFT: usize = 32;
 
 /// Connections that were there before.
 const KNOWN: usize = 4;
@@ -26,7 +31,8 @@ const WATCHED: Duration = Duration::from_secs(1);
 const BUSY: Duration = Duration::from_millis(100);
 
 pub fn run(_: &Options) -> anyhow::Result<String> {
-    let server = Besieged::start(DESCRIPTORS)?;
+    let server = Besieged::start(take_descriptors()?)?;
+    server.limit_descriptors(DESCRIPTORS)?;
     let rest = server.rest()?;
     let mut known = (0..KNOWN).map(|_| Connection::open(server.address)).collect::<Result<Vec<_>, _>>()?;
     let mut identities = sign_in(&mut known, "before")?;
@@ -54,17 +60,32 @@ pub fn run(_: &Options) -> anyhow::Result<String> {
     identities.extend(sign_in(&mut known, "afterwards")?);
     drop((known, new));
     server.recover(rest)?;
-    identities.push(server.with_one_descriptor_left(DESCRIPTORS, || {
-        let mut connection = Connection::open(server.address)?;
-        let identity = connection.sign_in("last@shop.example")?;
-        ensure!(connection.was_last, "a connection is kept although there is no descriptor to watch it with");
-        Ok(identity)
-    })?);
     server.end(&identities)?;
+    leaves_some_for_itself()?;
     Ok(format!(
         "{} sign-ins; with all {DESCRIPTORS} taken, the server is busy for {busy:?} of {WATCHED:?}",
         identities.len()
     ))
+}
+
+/// Who comes when there are as many connections as there may be waits until another one goes.
+fn leaves_some_for_itself() -> anyhow::Result<()> {
+    let server = Besieged::start(FEW_FROM_THE_START)?;
+    let rest = server.rest()?;
+    let mut known = (0..KNOWN).map(|_| Connection::open(server.address)).collect::<Result<Vec<_>, _>>()?;
+    let mut identities = sign_in(&mut known, "before")?;
+    let besiegers: Vec<_> =
+        (0..FEW_FROM_THE_START).map(|_| TcpStream::connect(server.address)).collect::<Result<_, _>>()?;
+    let taken = server.rest()?.descriptors;
+    ensure!(taken > rest.descriptors + 2 * KNOWN, "nobody else is let in: {taken} descriptors");
+    ensure!(taken <= FEW_FROM_THE_START - LEFT, "{taken} descriptors of {FEW_FROM_THE_START} are taken");
+    identities.extend(sign_in(&mut known, "during")?);
+    drop(besiegers);
+    let mut new = vec![Connection::open(server.address)?];
+    identities.extend(sign_in(&mut new, "after")?);
+    drop((known, new));
+    server.recover(rest)?;
+    server.end(&identities)
 }
 
 /// Signs customers in on each of the connections.

@@ -60,6 +60,9 @@ struct Options {
     /// What chance is made of [default: another one each time]
     #[arg(long)]
     seed: Option<u64>,
+    /// What `cargo test -- --nocapture` says to all tests: these hide nothing
+    #[arg(long = "nocapture", hide = true)]
+    _nocapture: bool,
     /// Which siege, by a part of its name
     siege: Option<String>,
 }

@@ -67,22 +67,19 @@ impl Besieged {
 
     /// The same, once it has noticed that nobody is there any more.
     pub fn rest(&self) -> anyhow::Result<Taken> {
-        std::thread::sleep(Duration::from_millis(200));
-        self.taken()
+        loop {
+            let before = self.taken()?;
+            std::thread::sleep(Duration::from_millis(300));
+            let now = self.taken()?;
+            if now.descriptors == before.descriptors {
+                return Ok(now);
+            }
+        }
     }
 
-    /// Lets it open one more file, until as many are allowed as before.
-    pub fn with_one_descriptor_left<T>(
-        &self,
-        before: usize,
-        run: impl FnOnce() -> anyhow::Result<T>,
-    ) -> anyhow::Result<T> {
-        let is_free = |number: &usize| std::fs::symlink_metadata(self.facts(&format!("fd/{number}"))).is_err();
-        let free = (0..before).find(is_free).context("no number is free")?;
-        limit_descriptors(self.server.id(), free + 1)?;
-        let result = run()?;
-        limit_descriptors(self.server.id(), before)?;
-        Ok(result)
+    /// Lets it have only so many descriptors from now on.
+    pub fn limit_descriptors(&self, limit: usize) -> anyhow::Result<()> {
+        limit_descriptors(self.server.id(), limit)
     }
 
     /// How long it has kept processors busy so far.

@@ -154,7 +154,7 @@ impl Slow {
         let is_right = match self.kind {
             Kind::Head => answer.starts_with("HTTP/1.1 408 ") && answer.ends_with("\r\n\r\n"),
             Kind::Body => answer.starts_with("HTTP/1.1 408 ") && answer.contains("REQUEST_TIMEOUT"),
-            Kind::Reading => "HTTP/1.1 200 OK".starts_with(&answer[..answer.len().min(15)]),
+            Kind::Reading => !answer.is_empty() && "HTTP/1.1 200 OK".starts_with(&answer[..answer.len().min(15)]),
         };
         ensure!(is_right, "a slow {:?} was answered with {answer:?}", self.kind);
         Ok(())

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{Finding, State, check_mode};
 use crate::cli::Context;
 use crate::domain::Timestamp;
-use crate::store::{Database, KeySource, KeyState, OpenError, StoreError};
+use crate::store::{Database, KeySource, KeyState, OpenError, StoreError, check_place};
 
 /// What the database knows that matters to other checks.
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ pub(super) fn check(context: &Context) -> (Vec<Finding>, Option<Facts>) {
     let path = &context.config.database.path;
     let (mut findings, facts) = match Database::open_existing(path) {
         Ok(mut database) => (check_content(path, &database), ask(&mut database, context.clock.now()).ok()),
-        Err(OpenError::Missing { .. }) => (vec![check_place(path)], Some(Facts::default())),
+        Err(OpenError::Missing { .. }) => (vec![check_missing(path)], Some(Facts::default())),
         Err(OpenError::Older { found, known, .. }) => {
             let message = format!("version {found}: the server upgrades it to {known}");
             (vec![Finding::new("schema", State::Ok, message)], None)
@@ -45,17 +45,10 @@ fn check_content(path: &Path, database: &Database) -> Vec<Finding> {
     findings
 }
 
-/// Where the server will make the database.
-fn check_place(path: &Path) -> Finding {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
-            wrong("database", &format!("{}: there is no such folder", folder.display()))
-        }
-        _ => {
-            let message = format!("{} is not there yet: the server makes it", path.display());
-            Finding::new("database", State::Ok, message)
-        }
-    }
+/// Whether the server can make the database.
+fn check_missing(path: &Path) -> Finding {
+    let message = format!("{} is not there yet: the server makes it", path.display());
+    check_place(path).map_or_else(|error| wrong("database", &error), |()| Finding::new("database", State::Ok, message))
 }
 
 fn ask(database: &mut Database, now: Timestamp) -> Result<Facts, StoreError> {

@@ -19,6 +19,9 @@ const TOLERANCE: Duration = Duration::from_mins(1);
 /// With less, a burst of sign-ins or an upgrade may fill the disk before anybody has looked again.
 const LITTLE_SPACE: u64 = 1 << 30;
 
+/// What the WAL needs in the ordinary course of things: with less, sign-ins fail.
+const NO_SPACE: u64 = 16 << 20;
+
 /// Twice what the WAL keeps after a burst. It only grows so far while a reader keeps it from being moved into the
 /// database.
 const LARGE_WAL: u64 = 128 << 20;
@@ -62,10 +65,13 @@ fn check_wal(size: u64) -> Finding {
 /// A backup beside the database, or an upgrade of all its rows, needs its size once more.
 fn check_disk(free: u64, whole: u64) -> Finding {
     let needed = whole.max(LITTLE_SPACE);
-    let (state, message) = if free >= needed {
-        (State::Ok, format!("{} free, and the database has {}", HumanBytes(free), HumanBytes(whole)))
-    } else {
-        (State::Warning, format!("{} free, less than {}: make room", HumanBytes(free), HumanBytes(needed)))
+    let state = match free {
+        ..NO_SPACE => State::Wrong,
+        _ => State::warning_unless(free >= needed),
+    };
+    let message = match state {
+        State::Ok => format!("{} free, and the database has {}", HumanBytes(free), HumanBytes(whole)),
+        _ => format!("{} free, less than {}: make room", HumanBytes(free), HumanBytes(needed)),
     };
     Finding::new("disk", state, message)
 }
@@ -104,9 +110,12 @@ mod tests {
     }
 
     #[test]
-    fn the_disk_needs_room_for_a_gibibyte_or_for_the_database_once_more() {
+    fn the_disk_needs_room_for_a_gibibyte_or_for_the_database_once_more_and_some_for_sign_ins_at_all() {
         const GIB: u64 = 1 << 30;
         for (free, whole, state) in [
+            (0, 0, State::Wrong),
+            (NO_SPACE - 1, 0, State::Wrong),
+            (NO_SPACE, 0, State::Warning),
             (GIB, 0, State::Ok),
             (GIB - 1, 0, State::Warning),
             (5 * GIB, 5 * GIB, State::Ok),

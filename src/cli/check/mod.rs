@@ -5,6 +5,7 @@ mod database;
 mod geoip;
 mod machine;
 
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
@@ -75,7 +76,7 @@ pub(super) fn run(context: &Context) -> anyhow::Result<()> {
 
 /// Whether others than its owner may read or change a file that has `secrets` in it. `None` when it is not there.
 fn check_mode(subject: &'static str, path: &Path, secrets: &str) -> Option<Finding> {
-    let mode = std::fs::metadata(path).ok()?.mode() & 0o777;
+    let mode = std::fs::metadata(path).ok().filter(Metadata::is_file)?.mode() & 0o777;
     let is_private = mode & 0o066 == 0;
     let path = path.display();
     let message = if is_private {

@@ -54,10 +54,13 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()
     if file.exists() && !file.is_file() {
         bail!("{} is not a file: name one, or - for standard output", file.display());
     }
+    let folder = folder_of(file);
+    if !folder.is_dir() {
+        bail!("there is no folder {}", folder.display());
+    }
     let failed = || format!("cannot write {}", file.display());
     // Under another name until it is whole: who reads FILE never sees half of it.
-    let temporary =
-        Builder::new().prefix(".magic-auth-").suffix(".part").tempfile_in(folder_of(file)).with_context(failed)?;
+    let temporary = Builder::new().prefix(".magic-auth-").suffix(".part").tempfile_in(folder).with_context(failed)?;
     let exported = write(context, &mut database, organisation, form, temporary.as_file()).with_context(failed)?;
     temporary.as_file().sync_all().with_context(failed)?;
     temporary.persist(file).map_err(|error| error.error).with_context(failed)?;

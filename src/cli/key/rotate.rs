@@ -1,6 +1,6 @@
 //! `key rotate`
 
-use anyhow::anyhow;
+use anyhow::{anyhow, bail};
 use serde::Serialize;
 
 use super::{find_by_hint, name, show_once, wait_for_servers};
@@ -30,8 +30,15 @@ pub(super) fn run(context: &Context, hint: &str, overlap: Period) -> anyhow::Res
     let end = now + overlap.get();
     let (old, new, expires_at) = context.open_database()?.write(|tx| {
         let old = find_by_hint(tx.list_keys()?, hint, now, |row| row.state(now) == KeyState::Active)?;
+        // It would be given the life that the old one has left.
+        if let Some(at) = old.rotated_at {
+            bail!(
+                "{} was replaced at {at} already: rotate the key that was made then, see magic-auth key list",
+                name(&old)
+            );
+        }
         let (new, expires_at) = insert_like(tx, &old, now)?;
-        tx.expire_key(old.id, end)?;
+        tx.replace_key(old.id, end, now)?;
         anyhow::Ok((old, new, expires_at))
     })?;
     wait_for_servers();

@@ -1,6 +1,6 @@
 //! `backup` and `restore`
 
-use std::os::unix::fs::{MetadataExt as _, chown, symlink};
+use std::os::unix::fs::{MetadataExt as _, chown, lchown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
@@ -120,6 +120,25 @@ fn a_link_to_a_backup_stays_a_link() {
 }
 
 #[test]
+fn somebody_elses_link_is_replaced_and_not_followed() {
+    const SOMEBODY: Option<u32> = Some(12_345);
+    let app = spawn_app();
+    let (elsewhere, link) = (tempfile::tempdir().unwrap(), in_folder(&app.folder, "latest.db"));
+    let theirs = in_folder(&elsewhere, "theirs.db");
+    std::fs::write(&theirs, "").unwrap();
+    symlink(&theirs, &link).unwrap();
+    if let Err(error) = lchown(&link, SOMEBODY, SOMEBODY) {
+        // Only root can give a link away.
+        return assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
+    }
+    app.shop().identity(JAN);
+    said(&app.folder, "backup", &link);
+    assert_eq!(std::fs::metadata(&theirs).unwrap().len(), 0);
+    assert!(!link.is_symlink());
+    assert_eq!(customers(&link), [JAN]);
+}
+
+#[test]
 fn everybody_who_was_answered_before_a_backup_under_load_is_in_it() {
     let process = spawn_process("[rate_limit.prod]\nrequests = 0");
     let backup = in_folder(&process.folder, "backup.db");
@@ -200,7 +219,7 @@ fn there_is_no_backup_of_what_is_not_there_or_newer() {
     assert_snapshot!(refusal(&folder, "backup", &in_folder(&folder, "backup.db")), @"magic-auth: there is no database FOLDER/magic-auth.db: start the server once, or name another configuration with --config");
     let (folder, backup) = folder_with_backup();
     set_version(&in_folder(&folder, "magic-auth.db"), 99);
-    assert_snapshot!(refusal(&folder, "backup", &backup), @"magic-auth: the database FOLDER/magic-auth.db has version 99, but this program knows only 3: use a newer magic-auth");
+    assert_snapshot!(refusal(&folder, "backup", &backup), @"magic-auth: the database FOLDER/magic-auth.db has version 99, but this program knows only 4: use a newer magic-auth");
 }
 
 fn set_version(path: &Path, version: i64) {
@@ -319,7 +338,7 @@ fn only_a_sound_backup_is_restored() {
     assert_snapshot!(refusal("nowhere.db"), @"magic-auth: cannot read FOLDER/nowhere.db: No such file or directory (os error 2)");
     assert_snapshot!(refusal("."), @"magic-auth: FOLDER/. is not a file: name one");
     assert_snapshot!(refusal("config.toml"), @"magic-auth: cannot copy FOLDER/config.toml: file is not a database");
-    assert_snapshot!(variant("newer.db", &|path| set_version(path, 99)), @"magic-auth: the database FOLDER/newer.db has version 99, but this program knows only 3: use a newer magic-auth");
+    assert_snapshot!(variant("newer.db", &|path| set_version(path, 99)), @"magic-auth: the database FOLDER/newer.db has version 99, but this program knows only 4: use a newer magic-auth");
     assert_snapshot!(variant("empty.db", &|path| std::fs::write(path, "").unwrap()), @"magic-auth: FOLDER/empty.db is no backup of magic-auth: name another file");
     assert_snapshot!(variant("foreign.db", &|path| {
         Connection::open(path).unwrap().execute_batch("PRAGMA foreign_keys = OFF; DROP TABLE customers").unwrap();

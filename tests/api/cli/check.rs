@@ -71,7 +71,7 @@ fn it_says_that_all_is_well_while_the_server_runs() {
     demo keys           ok  none
     configuration file  ok  mode 600: FOLDER/config.toml is for its owner alone
     database            ok  FOLDER/magic-auth.db is intact
-    schema              ok  version 3, as it should be
+    schema              ok  version 4, as it should be
     database file       ok  mode 600: FOLDER/magic-auth.db is for its owner alone
     ");
 }
@@ -139,7 +139,7 @@ fn files_that_others_can_read_are_a_warning() {
     demo keys           ok       none
     configuration file  WARNING  mode 640: others can get at the keys in FOLDER/config.toml: chmod 600 it
     database            ok       FOLDER/magic-auth.db is intact
-    schema              ok       version 3, as it should be
+    schema              ok       version 4, as it should be
     database file       WARNING  mode 640: others can get at the customers' addresses in FOLDER/magic-auth.db: chmod 600 it
     ");
 }
@@ -162,7 +162,7 @@ fn an_organisation_without_a_key_is_a_fault() {
     demo keys           ok  none
     configuration file  ok  there are no secrets in FOLDER/config.toml
     database            ok  FOLDER/magic-auth.db is intact
-    schema              ok  version 3, as it should be
+    schema              ok  version 4, as it should be
     database file       ok  mode 600: FOLDER/magic-auth.db is for its owner alone
     ");
 }
@@ -178,7 +178,7 @@ fn keys_that_were_made_are_in_force_also_without_an_organisation_in_the_configur
     demo keys           ok       none
     configuration file  ok       there are no secrets in FOLDER/config.toml
     database            ok       FOLDER/magic-auth.db is intact
-    schema              ok       version 3, as it should be
+    schema              ok       version 4, as it should be
     database file       ok       mode 600: FOLDER/magic-auth.db is for its owner alone
     ");
     let key = cli_ok(&folder, &["key", "list"]);
@@ -199,7 +199,7 @@ fn an_older_database_will_be_upgraded() {
     configuration       ok  organisations: 2, keys in the file: 4
     demo keys           ok  none
     configuration file  ok  mode 600: FOLDER/config.toml is for its owner alone
-    schema              ok  version 1: the server upgrades it to 3
+    schema              ok  version 1: the server upgrades it to 4
     database file       ok  mode 600: FOLDER/magic-auth.db is for its owner alone
     ");
 }
@@ -290,11 +290,11 @@ fn a_database_of_a_newer_program_is_a_fault_and_is_left_alone() {
     configuration       ok     organisations: 2, keys in the file: 4
     demo keys           ok     none
     configuration file  ok     mode 600: FOLDER/config.toml is for its owner alone
-    schema              WRONG  the database FOLDER/magic-auth.db has version 99, but this program knows only 3: use a newer magic-auth
+    schema              WRONG  the database FOLDER/magic-auth.db has version 99, but this program knows only 4: use a newer magic-auth
     database file       ok     mode 600: FOLDER/magic-auth.db is for its owner alone
     magic-auth: 1 of 8 checks found something wrong
     ");
-    assert_snapshot!(error(&app.folder, &["attempts"]), @"magic-auth: the database FOLDER/magic-auth.db has version 99, but this program knows only 3: use a newer magic-auth");
+    assert_snapshot!(error(&app.folder, &["attempts"]), @"magic-auth: the database FOLDER/magic-auth.db has version 99, but this program knows only 4: use a newer magic-auth");
     assert_eq!(app.count("PRAGMA user_version"), 99);
 }
 
@@ -302,7 +302,7 @@ fn a_database_of_a_newer_program_is_a_fault_and_is_left_alone() {
 fn the_server_refuses_a_database_of_a_newer_program() {
     let folder = configured_folder();
     database(&folder).pragma_update(None, "user_version", 99).unwrap();
-    assert_snapshot!(error(&folder, &["serve"]), @"magic-auth: the database FOLDER/magic-auth.db has version 99, but this program knows only 3: use a newer magic-auth");
+    assert_snapshot!(error(&folder, &["serve"]), @"magic-auth: the database FOLDER/magic-auth.db has version 99, but this program knows only 4: use a newer magic-auth");
 }
 
 #[test]
@@ -331,7 +331,7 @@ fn a_row_that_refers_to_nothing_is_found() {
     demo keys           ok     none
     configuration file  ok     mode 600: FOLDER/config.toml is for its owner alone
     database            WRONG  row 1 of login_attempts refers to a row that is not there
-    schema              ok     version 3, as it should be
+    schema              ok     version 4, as it should be
     database file       ok     mode 600: FOLDER/magic-auth.db is for its owner alone
     magic-auth: 1 of 9 checks found something wrong
     ");

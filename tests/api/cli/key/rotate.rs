@@ -90,6 +90,18 @@ fn a_key_that_never_expires_is_replaced_by_one_that_never_expires() {
 }
 
 #[test]
+fn a_key_is_rotated_once() {
+    let app = spawn_app();
+    let old = create(&app, "prod", &["--expires", "30d"]);
+    let new = rotate(&app, &old, &["--overlap", "1h"]);
+    let again = error(&app.folder, &["key", "rotate", &old]);
+    assert_snapshot!(without_times(&again).replace(&old[28..], "0000"), @"magic-auth: PROD…0000 of shop was replaced at 0000-00-00T00:00:00.000Z already: rotate the key that was made then, see magic-auth key list");
+    let newest = rotate(&app, &new, &[]);
+    app.advance(DAY * 29);
+    assert_eq!(let_in(&app, [&new, &newest]), [false, true]);
+}
+
+#[test]
 fn a_key_of_the_configuration_is_not_revived_by_a_restart() {
     let app = spawn_app();
     let new = rotate(&app, SHOP, &["--overlap", "1h"]);

@@ -1,0 +1,47 @@
+//! Where the database is: what keeps a file from being there or from being opened, said before SQLite says less.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use rustix::fs::{Access, access};
+use rustix::process::geteuid;
+
+use super::{OpenError, folder_of};
+
+/// That there is a file which this user may read and write, or a folder in which it can be made.
+///
+/// # Errors
+/// What is in the way, and what to do about it.
+pub fn check_place(path: &Path) -> Result<(), OpenError> {
+    let Ok(metadata) = std::fs::metadata(path) else { return check_folder(folder_of(path)) };
+    if metadata.is_dir() {
+        return Err(OpenError::NotAFile { path: path.to_owned() });
+    }
+    if access(path, Access::READ_OK | Access::WRITE_OK).is_err() {
+        return Err(OpenError::NotTheOwner { path: path.to_owned(), owner: metadata.uid(), user: geteuid().as_raw() });
+    }
+    Ok(())
+}
+
+fn check_folder(folder: &Path) -> Result<(), OpenError> {
+    if !folder.is_dir() {
+        return Err(OpenError::NoFolder { path: folder.to_owned() });
+    }
+    access(folder, Access::WRITE_OK | Access::EXEC_OK)
+        .map_err(|cause| OpenError::ForbiddenFolder { path: folder.to_owned(), cause: cause.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_no_database_and_its_own_has_to_be_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = |path: &Path| check_place(path).unwrap_err().to_string();
+        assert!(refused(folder.path()).ends_with("is no file: name one in [database] path"));
+        let nowhere = folder.path().join("a/magic-auth.db");
+        assert!(refused(&nowhere).ends_with("/a for the database: make it, or name another in [database] path"));
+        check_place(&folder.path().join("magic-auth.db")).unwrap();
+    }
+}
