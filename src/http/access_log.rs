@@ -15,7 +15,7 @@ use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, web};
 use log::{error, info};
 
 use super::Services;
-use super::api_key::Caller;
+use super::api_key::{Caller, RefusedKey};
 use super::connection::Answering;
 use super::forwarded::client_address;
 use super::reply::{ApiError, ReplyCode};
@@ -103,6 +103,7 @@ fn log_response(response: &ServiceResponse, id: &RequestId, duration: Duration, 
     let peer = request.peer_addr().map_or(IpAddr::from(Ipv4Addr::UNSPECIFIED), |address| address.ip());
     let extensions = request.extensions();
     let caller = extensions.get::<Caller>();
+    let refused_key = extensions.get::<RefusedKey>();
     let code = response.response().extensions().get::<ReplyCode>().map_or("-", |code| code.0);
     if let Some(ApiError::Internal(cause)) = response.response().error().and_then(|error| error.as_error()) {
         error!(request_id = id.as_str(); "a request failed: {cause}");
@@ -117,7 +118,7 @@ fn log_response(response: &ServiceResponse, id: &RequestId, duration: Duration, 
         duration_ms = (duration.as_secs_f64() * 1e6).round() / 1e3,
         client:% = client_address(peer, request.headers(), &services.trusted_proxies),
         organisation = caller.map(|caller| caller.organisation_name.as_str()),
-        key = caller.map(|caller| caller.label.as_str()),
+        key = caller.map(|caller| caller.label.as_str()).or(refused_key.map(|key| key.0.as_str())),
         email = extensions.get::<LoggedEmail>().map(|email| email.0.as_str());
         "answered"
     );

@@ -29,6 +29,9 @@ impl Deref for Caller {
     }
 }
 
+/// How the log names a key that is not in force: `key list` says why it is not.
+pub(super) struct RefusedKey(pub(super) String);
+
 /// The fields of the body, or what is wrong with it. Read by the guard, for the key may be among them.
 pub(super) struct Body(pub(super) Fields);
 
@@ -61,13 +64,16 @@ async fn answer(
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse, Error> {
     let presented = presented_key(request.query_string(), body.as_ref().ok(), request.headers());
-    let found = match presented.and_then(|text| ApiKey::parse(&text).ok()) {
-        Some(key) => services.keys.find(&key, &services.store),
-        None => Ok(None),
-    };
+    let presented = presented.and_then(|text| ApiKey::parse(&text).ok());
+    let found = presented.as_ref().map_or(Ok(None), |key| services.keys.find(key, &services.store));
     let key = match found {
         Ok(Some(key)) => key,
-        Ok(None) => return Ok(request.into_response(ApiError::UnknownKey.error_response())),
+        Ok(None) => {
+            if let Some(key) = presented {
+                request.extensions_mut().insert(RefusedKey(key.label()));
+            }
+            return Ok(request.into_response(ApiError::UnknownKey.error_response()));
+        }
         Err(error) => return Ok(request.into_response(HttpResponse::from_error(ApiError::from(error)))),
     };
     let quota = key.take();

@@ -402,6 +402,18 @@ fn the_line_of_a_request_says_what_happened_and_to_whom() {
 }
 
 #[test]
+fn a_key_that_is_not_in_force_is_named_as_key_list_names_it() {
+    let process = spawn_process("");
+    let key = format!("PROD{}", "x".repeat(28));
+    Client::new(process.address, &key).get_with("/api/v1/ping", &[("x-request-id", "shop-78")]);
+    eventually(|| process.log().contains("shop-78"));
+    let log = process.log();
+    let line = log.lines().find(|line| line.contains("shop-78")).unwrap();
+    assert!(line.contains("status=401 code=PUBLIC_API_KEY_DOES_NOT_EXIST"), "{line}");
+    assert!(line.ends_with("client=127.0.0.1 key=PROD…xxxx"), "{line}");
+}
+
+#[test]
 fn rust_log_chooses_what_is_logged() {
     assert!(log_at(Some("debug"), "").contains(" DEBUG a malformed referralId was ignored"));
     assert!(!log_at(Some("info"), "").contains(" DEBUG "));
