@@ -7,10 +7,116 @@ use std::io;
 use std::os::unix::fs::{MetadataExt as _, fchown};
 use std::path::{Path, PathBuf};
 
+use rusqlite::ErrorCode;
 use tempfile::NamedTempFile;
 
 use super::schema::{self, SchemaError};
-use super::{CopyError, OpenError, connection};
+use super::{OpenError, connection};
+
+/// Why a copy was not made, or not put in its place. Each message is one line and says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    /// The database cannot be opened or is not of this program, or a server has it.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Another program has the database open.
+    #[error("another program has the database {} open: end it, or wait for it, and try again", path.display())]
+    Busy {
+        /// The database.
+        path: PathBuf,
+    },
+    /// The database belongs to another user, to whom the system does not let a file be given.
+    #[error("the database {} belongs to another user: run this command as the server's user", path.display())]
+    NotTheOwner {
+        /// The database.
+        path: PathBuf,
+    },
+    /// The file that was named is the database, or one that belongs to it.
+    #[error("{} is the database itself or belongs to it: name another file", path.display())]
+    IsDatabase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// What was named is there and not a file.
+    #[error("{} is not a file: name one", path.display())]
+    NotAFile {
+        /// What was named.
+        path: PathBuf,
+    },
+    /// The file that would be replaced is no database.
+    #[error("{} is there already and is no backup: name another file", path.display())]
+    NotABackup {
+        /// The file.
+        path: PathBuf,
+    },
+    /// What SQLite would take for a part of the copy stands beside its place.
+    #[error("{} is beside it, as with a database in use: name a file that stands alone, as magic-auth backup makes it", path.display())]
+    HasJournal {
+        /// The journal.
+        path: PathBuf,
+    },
+    /// The folder is not there.
+    #[error("there is no folder {}", path.display())]
+    NoFolder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The copy is no database of this program.
+    #[error("{} is no backup of magic-auth: name another file", path.display())]
+    Foreign {
+        /// What was copied.
+        path: PathBuf,
+    },
+    /// The copy is damaged, and so is what it is a copy of.
+    #[error("{} is damaged: {finding}", path.display())]
+    Damaged {
+        /// What was copied.
+        path: PathBuf,
+        /// The first of what is wrong.
+        finding: String,
+    },
+    /// SQLite cannot read or copy a file.
+    #[error("cannot copy {}: {cause}", path.display())]
+    Unusable {
+        /// What was to be copied.
+        path: PathBuf,
+        /// What SQLite says.
+        cause: rusqlite::Error,
+    },
+    /// The system does not let a file be read.
+    #[error("cannot read {}: {cause}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        cause: io::Error,
+    },
+    /// The system does not let a file be written or replaced.
+    #[error("cannot write {}: {cause}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        cause: io::Error,
+    },
+}
+
+impl CopyError {
+    pub(super) fn unusable(path: &Path) -> impl Fn(rusqlite::Error) -> Self {
+        |cause| match cause.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt) => Self::Damaged { path: path.to_owned(), finding: cause.to_string() },
+            _ => Self::Unusable { path: path.to_owned(), cause },
+        }
+    }
+
+    pub(super) fn read(path: &Path) -> impl Fn(io::Error) -> Self {
+        |cause| Self::Read { path: path.to_owned(), cause }
+    }
+
+    pub(super) fn write(path: &Path) -> impl Fn(io::Error) -> Self {
+        |cause| Self::Write { path: path.to_owned(), cause }
+    }
+}
 
 /// What a copy holds.
 #[derive(Clone, Copy, Debug)]

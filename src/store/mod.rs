@@ -34,11 +34,11 @@ pub use attempts::{Attempt, AttemptFilter, AttemptRow, IpTotal, MailboxTotal, Ou
 pub use backup::back_up;
 pub use bans::BanRow;
 pub use connection::{Tx, WAL_LIMIT};
-pub use copy::{Contents, folder_of, refuse_files_of};
+pub use copy::{Contents, CopyError, folder_of, refuse_files_of};
 pub use customers::{
     Account, Customer, CustomerFilter, CustomerOrder, CustomerRow, NewCustomer, PendingReferral, Traces,
 };
-pub use error::{BatchError, CopyError, OpenError, StoreError};
+pub use error::{BatchError, OpenError, StoreError};
 pub use ip_intelligence::{IpIntelligence, IpOrigin};
 pub use lock::ServerLock;
 pub use organisations::OrganisationRow;
