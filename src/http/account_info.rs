@@ -1,14 +1,13 @@
 //! `GET /api/v1/customer/get-account-info`
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Services;
 use super::api_key::{Caller, query_value};
-use super::reply::{ApiError, json};
+use super::reply::{ApiError, json_not_stored};
 use super::schema::Always;
 use crate::domain::IdentityId;
 use crate::store::Account;
@@ -52,9 +51,7 @@ pub(super) async fn handle(
         (Some(identity), Some(account)) => ("OK", AccountInfo::LoggedIn(LoggedIn::new(&identity, account))),
         _ => ("NOT_LOGGED_IN", AccountInfo::NotLoggedIn(NotLoggedIn { logged_in: Always })),
     };
-    let mut response = json(StatusCode::OK, code, &info);
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    Ok(json_not_stored(StatusCode::OK, code, &info))
 }
 
 /// Whose session it is.

@@ -1,4 +1,4 @@
-//! The end of a connection that waits too long for its next request.
+//! Connections: how many there may be, and the end of one that waits too long for its next request.
 //!
 //! The HTTP layer lets go of a connection whose first head does not end, and of one on which no other begins. For the
 //! end of another one it would wait for ever, and for somebody who takes answers more slowly than they come.
@@ -13,7 +13,23 @@ use actix_web::dev::Extensions;
 use actix_web::rt::net::TcpStream;
 use actix_web::rt::task::JoinHandle;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Resource, getrlimit};
 use socket2::{SockRef, Socket};
+
+/// Who comes when there are so many waits until another one goes. Each costs some 10 KB.
+const MAX_CONNECTIONS: usize = 20_000;
+
+/// Each connection takes one, and its watch another.
+const DESCRIPTORS_OF_A_CONNECTION: usize = 2;
+
+/// As many connections for each worker as there are descriptors for, beside those that the server needs for itself: the
+/// database must be opened again after a failure of the disk, and the operator's port must answer.
+pub(super) fn most(workers: usize) -> usize {
+    let of_the_server = 64 + 8 * workers;
+    let limit = getrlimit(Resource::Nofile).current.and_then(|limit| usize::try_from(limit).ok());
+    let left = limit.unwrap_or(usize::MAX).saturating_sub(of_the_server);
+    (left / DESCRIPTORS_OF_A_CONNECTION).min(MAX_CONNECTIONS).div_ceil(workers).max(1)
+}
 
 /// How often a request has begun on a connection and been answered: odd while one is being answered.
 type Turns = Rc<Cell<u64>>;
@@ -26,7 +42,7 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    /// Keeps something until the connection ends.
+    /// Keeps something until the connection ends, in the place of what it kept before.
     pub(super) fn hold(&self, thing: impl Any) {
         *self.held.borrow_mut() = Some(Box::new(thing));
     }
@@ -53,7 +69,7 @@ pub(super) fn watch(connection: &dyn Any, data: &mut Extensions) {
 
 fn watch_for(patience: Duration, connection: &dyn Any, data: &mut Extensions) {
     let socket = connection.downcast_ref::<TcpStream>().map(|stream| SockRef::from(stream).try_clone());
-    // There are descriptors: so many connections are not accepted that there were none.
+    // There is a descriptor for it: see `most`.
     if let Some(Ok(socket)) = socket {
         let turns = Turns::default();
         let watch = actix_web::rt::spawn(shut_down_when_idle(socket, turns.clone(), patience));

@@ -32,7 +32,6 @@ use actix_web::dev::Server;
 use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use actix_web::middleware::{Compat, Condition, from_fn};
 use actix_web::{App, HttpServer, web};
-use rustix::process::{Resource, getrlimit};
 use utoipa::openapi::OpenApi;
 
 use crate::clock::Clock;
@@ -53,12 +52,6 @@ const HEAD_DEADLINE: Duration = Duration::from_secs(5);
 /// For how long an idle connection is kept: longer than clients keep theirs, so that they close
 /// first and no request is sent into a connection that is being closed.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-
-/// Who comes when there are so many waits until another one goes. Each costs some 10 KB.
-const MAX_CONNECTIONS: usize = 20_000;
-
-/// Each connection takes one, and its watch another.
-const DESCRIPTORS_OF_A_CONNECTION: usize = 2;
 
 /// At the end, for requests that are under way. What is not done by then is cut off: nobody has been told
 /// that it succeeded.
@@ -113,15 +106,6 @@ fn cors(allowed_origins: &[Origin]) -> Cors {
     allowed_origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin.as_str()))
 }
 
-/// As many connections for each worker as there are descriptors for, beside those that the server needs for itself: the
-/// database must be opened again after a failure of the disk, and the operator's port must answer.
-fn max_connections(workers: usize) -> usize {
-    let of_the_server = 64 + 8 * workers;
-    let limit = getrlimit(Resource::Nofile).current.and_then(|limit| usize::try_from(limit).ok());
-    let left = limit.unwrap_or(usize::MAX).saturating_sub(of_the_server);
-    (left / DESCRIPTORS_OF_A_CONNECTION).min(MAX_CONNECTIONS).div_ceil(workers).max(1)
-}
-
 /// Serves on `listener` until `stop` completes; then ends what is under way.
 ///
 /// # Errors
@@ -145,7 +129,7 @@ pub fn serve(
     };
     let server = HttpServer::new(app)
         .workers(workers)
-        .max_connections(max_connections(workers))
+        .max_connections(connection::most(workers))
         .client_request_timeout(HEAD_DEADLINE)
         .keep_alive(KEEP_ALIVE)
         .shutdown_timeout(SHUTDOWN_DEADLINE_SECS)

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, RETRY_AFTER};
+use actix_web::http::header::{ALLOW, CACHE_CONTROL, HeaderValue, RETRY_AFTER};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -21,6 +21,13 @@ pub(super) struct ReplyCode(pub(super) &'static str);
 /// An answer with this body, known to the log by this code.
 pub(super) fn json(status: StatusCode, code: &'static str, body: &impl Serialize) -> HttpResponse {
     with_code(HttpResponse::build(status).json(body), code)
+}
+
+/// The same, for the caller alone: with a secret in it, it is kept nowhere on its way.
+pub(super) fn json_not_stored(status: StatusCode, code: &'static str, body: &impl Serialize) -> HttpResponse {
+    let mut response = json(status, code, body);
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 fn with_code(mut response: HttpResponse, code: &'static str) -> HttpResponse {

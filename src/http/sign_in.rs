@@ -1,7 +1,7 @@
 //! `POST /api/v1/customer/magic-auth`
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, HeaderValue, RETRY_AFTER};
+use actix_web::http::header::{HeaderValue, RETRY_AFTER};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 use log::error;
 use serde::Serialize;
@@ -13,7 +13,7 @@ use super::Services;
 use super::access_log::{LoggedEmail, RequestId};
 use super::api_key::{Body, Caller};
 use super::fields::Fields;
-use super::reply::{ApiError, json, retry_after_seconds};
+use super::reply::{ApiError, json, json_not_stored, retry_after_seconds};
 use super::schema::{Always, as_form, ip_addresses, refusal_codes, refusal_messages};
 use crate::domain::{ClientIp, EmailAddress, PersonName, PersonNameError, Refusal};
 use crate::sign_in::{Answer, Overloaded, Request};
@@ -75,9 +75,7 @@ pub(super) async fn handle(
     match signing_in.await.map_err(|Overloaded| ApiError::Overloaded)? {
         Answer::SignedIn(identity) => {
             let signed_in = SignedIn { success: Always, identity_id: identity.expose().to_owned() };
-            let mut response = json(StatusCode::OK, "OK", &SignInAnswer::SignedIn(signed_in));
-            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            Ok(response)
+            Ok(json_not_stored(StatusCode::OK, "OK", &SignInAnswer::SignedIn(signed_in)))
         }
         Answer::Denied => Ok(refused(Refusal::LoginFailed)),
         Answer::Refused { refusal, retry_after } => {

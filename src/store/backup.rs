@@ -40,7 +40,7 @@ fn place_of_backup(database: &Path, file: &Path) -> Result<PathBuf, CopyError> {
     let place = std::path::absolute(file).map_err(&failed)?;
     // Somebody else's link could lead anywhere: it is replaced and not followed.
     let is_others_link =
-        place.is_symlink() && std::fs::symlink_metadata(&place).is_ok_and(|link| link.uid() != geteuid().as_raw());
+        std::fs::symlink_metadata(&place).is_ok_and(|found| found.is_symlink() && found.uid() != geteuid().as_raw());
     let place = if is_others_link { in_real_folder(&place) } else { real_path(&place) };
     refuse_files_of(&real_path(database), &place)?;
     match std::fs::metadata(&place) {

@@ -1,7 +1,5 @@
 //! How a connection is opened and set up: every pragma in one place, each with its reason.
 
-use std::fs::Permissions;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,7 +7,8 @@ use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::config::DbConfig;
 use rusqlite::{CachedStatement, Connection, OpenFlags, ffi};
 
-use super::{OpenError, StoreError, check_place, schema};
+use super::place::{check_place, make_private};
+use super::{OpenError, StoreError, schema};
 
 /// How long a command waits for the lock that a busy server takes again and again: seconds.
 const PATIENCE: i32 = 10;
@@ -114,15 +113,6 @@ pub(super) fn open_reader_pool(path: &Path, size: u32) -> Result<r2d2::Pool<Sqli
         .map_err(|cause| OpenError::Readers { path: path.to_owned(), cause })
 }
 
-/// Makes a file that is not there yet, for nobody but its owner to read; its WAL has the same mode. So has one that is
-/// there with nothing in it. When that fails, SQLite says why in a moment.
-fn make_private(path: &Path) {
-    drop(std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path));
-    if std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0) {
-        drop(std::fs::set_permissions(path, Permissions::from_mode(0o600)));
-    }
-}
-
 /// SQLite before 3.51.3 can lose commits when a WAL is reset: <https://sqlite.org/wal.html>, section 11.
 fn refuse_unsafe_library() -> Result<(), OpenError> {
     if rusqlite::version_number() < 3_051_003 {
@@ -212,7 +202,6 @@ pub(super) fn find_damage(connection: &Connection) -> rusqlite::Result<Vec<Strin
         // One row can have many, below the name of the database.
         damage.extend(found.lines().filter(|line| *line != "ok" && !line.starts_with("***")).map(str::to_owned));
     }
-    damage.truncate(10);
     let mut orphans = connection.prepare("PRAGMA foreign_key_check")?;
     let mut rows = orphans.query([])?;
     while let Some(row) = rows.next()? {
@@ -230,16 +219,6 @@ mod tests {
     fn a_lock_is_waited_for_as_many_seconds_as_said() {
         assert!(wait_for_lock::<2>(1_999));
         assert!(!wait_for_lock::<2>(2_000));
-    }
-
-    #[test]
-    fn a_file_with_nothing_in_it_is_made_private_before_there_is_something() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.db");
-        std::fs::write(&path, "").unwrap();
-        std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
-        drop(open_writer(&path).unwrap());
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]

@@ -139,12 +139,7 @@ pub(super) struct PendingCopy {
 impl PendingCopy {
     /// Makes an empty file beside `place`, for nobody but its owner to read.
     pub(super) fn beside(place: &Path) -> Result<Self, CopyError> {
-        let folder = folder_of(place);
-        if !folder.is_dir() {
-            return Err(CopyError::NoFolder { path: folder.to_owned() });
-        }
-        let file = tempfile::Builder::new().prefix(".magic-auth-").suffix(".part").tempfile_in(folder);
-        Ok(Self { file: file.map_err(CopyError::write(place))?, place: place.to_owned() })
+        Ok(Self { file: temporary_beside(place)?, place: place.to_owned() })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -209,6 +204,19 @@ impl PendingCopy {
 /// What stands in the folder of `path` stands there also after a power cut.
 pub(super) fn sync_folder_of(path: &Path) -> io::Result<()> {
     File::open(folder_of(path))?.sync_all()
+}
+
+/// Makes an empty file beside `place`, for nobody but its owner to read, until it can take that place as a whole.
+///
+/// # Errors
+/// When the folder is not there or cannot be written to.
+pub fn temporary_beside(place: &Path) -> Result<NamedTempFile, CopyError> {
+    let folder = folder_of(place);
+    if !folder.is_dir() {
+        return Err(CopyError::NoFolder { path: folder.to_owned() });
+    }
+    let file = tempfile::Builder::new().prefix(".magic-auth-").suffix(".part").tempfile_in(folder);
+    file.map_err(CopyError::write(place))
 }
 
 /// The folder that a file is in.

@@ -1,10 +1,10 @@
 //! One server for each database: the throttle and the quotas live in the server's memory.
 
-use std::fs::{File, Permissions, TryLockError};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use super::{OpenError, check_place};
+use super::OpenError;
+use super::place::{check_place, make_private};
 
 /// Held while a server runs. The system releases it when the process ends, however it ends.
 #[derive(Debug)]
@@ -24,8 +24,8 @@ impl ServerLock {
         path.push(".lock");
         let failed = |cause| OpenError::Lock { path: path.clone().into(), cause };
         // Whoever can open it can lock it.
-        let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(failed)?;
-        file.set_permissions(Permissions::from_mode(0o600)).map_err(failed)?;
+        make_private(path.as_ref());
+        let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: database.to_owned() }),

@@ -34,7 +34,7 @@ pub use attempts::{Attempt, AttemptFilter, AttemptRow, IpTotal, MailboxTotal, Ou
 pub use backup::back_up;
 pub use bans::BanRow;
 pub use connection::{Tx, WAL_LIMIT};
-pub use copy::{Contents, CopyError, folder_of, refuse_files_of};
+pub use copy::{Contents, CopyError, folder_of, refuse_files_of, temporary_beside};
 pub use customers::{
     Account, Customer, CustomerFilter, CustomerOrder, CustomerRow, NewCustomer, PendingReferral, Traces,
 };

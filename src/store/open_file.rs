@@ -1,7 +1,7 @@
 //! The files that the writer has open: which they are, and how it waits for others who have them.
 
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use log::error;
@@ -36,22 +36,28 @@ pub(super) fn empty_wal(connection: &Connection) -> rusqlite::Result<bool> {
 
 /// Which files the database and its WAL are: device and inode. (They are asked for, never opened: closing them would
 /// release SQLite's locks.)
-#[derive(PartialEq, Eq)]
-pub(super) struct Files([Option<(u64, u64)>; 2]);
+pub(super) struct Files {
+    pub(super) path: PathBuf,
+    inodes: [Option<(u64, u64)>; 2],
+}
 
 impl Files {
     pub(super) fn at(path: &Path) -> Self {
-        Self([path, &beside(path, "-wal")].map(|path| {
-            let metadata = std::fs::metadata(path).ok()?;
-            Some((metadata.dev(), metadata.ino()))
-        }))
+        Self { path: path.to_owned(), inodes: inodes(path) }
     }
 
     /// That they are still where they were. When somebody has removed or replaced one of them, what is committed
     /// there will not be found by who has the old ones open.
-    pub(super) fn check_they_are_there(&self, path: &Path) -> Result<(), BatchError> {
-        if *self == Self::at(path) { Ok(()) } else { Err(BatchError::FileGone) }
+    pub(super) fn check_they_are_there(&self) -> Result<(), BatchError> {
+        if self.inodes == inodes(&self.path) { Ok(()) } else { Err(BatchError::FileGone) }
     }
+}
+
+fn inodes(path: &Path) -> [Option<(u64, u64)>; 2] {
+    [path, &beside(path, "-wal")].map(|path| {
+        let metadata = std::fs::metadata(path).ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    })
 }
 
 /// How many bytes the WAL of this database has; none when there is no WAL.

@@ -1,6 +1,7 @@
 //! Where the database is: what keeps a file from being there or from being opened, said before SQLite says less.
 
-use std::os::unix::fs::MetadataExt as _;
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use rustix::fs::{Access, access};
@@ -31,9 +32,19 @@ fn check_folder(folder: &Path) -> Result<(), OpenError> {
         .map_err(|cause| OpenError::ForbiddenFolder { path: folder.to_owned(), cause: cause.into() })
 }
 
+/// Makes a file that is not there yet, for nobody but its owner to open. So is one that is there with nothing in it. When
+/// that fails, whoever opens the file says why in a moment.
+pub(super) fn make_private(path: &Path) {
+    drop(std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path));
+    if std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0) {
+        drop(std::fs::set_permissions(path, Permissions::from_mode(0o600)));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Database;
 
     #[test]
     fn a_folder_is_no_database_and_its_own_has_to_be_there() {
@@ -43,5 +54,15 @@ mod tests {
         let nowhere = folder.path().join("a/magic-auth.db");
         assert!(refused(&nowhere).ends_with("/a for the database: make it, or name another in [database] path"));
         check_place(&folder.path().join("magic-auth.db")).unwrap();
+    }
+
+    #[test]
+    fn a_file_with_nothing_in_it_is_made_private_before_there_is_something() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        std::fs::write(&path, "").unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        drop(Database::open(&path).unwrap());
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 }

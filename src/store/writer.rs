@@ -7,7 +7,7 @@
 //! A job that fails must undo only itself. That hardly ever happens, and a savepoint for each job costs a tenth of a
 //! sign-in: so the savepoints come only when a job has failed, and all are run once more.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -56,7 +56,6 @@ impl Writer {
         let mut desk = Desk {
             connection: Some(connection),
             files: Files::at(path),
-            path: path.to_owned(),
             is_gone: false,
             clock: Clock::system(),
             metrics: metrics.clone(),
@@ -122,7 +121,6 @@ struct Desk {
     connection: Option<Connection>,
     /// Those that the readers have open. On others nothing is written: they would not see it.
     files: Files,
-    path: PathBuf,
     /// Whether they were removed or replaced while the writer had them open. Nothing is written any more then.
     is_gone: bool,
     clock: Clock,
@@ -194,7 +192,7 @@ impl Desk {
             Some(connection) => connection,
             None => self.reopen()?,
         };
-        let result = work(&connection).and_then(|value| self.files.check_they_are_there(&self.path).map(|()| value));
+        let result = work(&connection).and_then(|value| self.files.check_they_are_there().map(|()| value));
         self.is_gone = matches!(result, Err(BatchError::FileGone));
         let is_well = result.as_ref().map_or_else(BatchError::is_busy, |_| true);
         if is_well && connection.is_autocommit() {
@@ -204,8 +202,8 @@ impl Desk {
     }
 
     fn reopen(&self) -> Result<Connection, BatchError> {
-        self.files.check_they_are_there(&self.path)?;
-        let Database { connection, .. } = Database::open_existing(&self.path)?;
+        self.files.check_they_are_there()?;
+        let Database { connection, .. } = Database::open_existing(&self.files.path)?;
         open_file::be_patient(&connection);
         Ok(connection)
     }

@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use tempfile::Builder;
 
 use crate::cli::output::counted;
 use crate::cli::{Context, find_organisation};
 use crate::contacts::{ContactWriter, Form};
 use crate::domain::OrganisationId;
-use crate::store::{CustomerFilter, CustomerOrder, Database, folder_of, refuse_files_of};
+use crate::store::{CustomerFilter, CustomerOrder, Database, refuse_files_of, temporary_beside};
 
 /// Customers that are read at once: what the server's readers and writer do is not kept waiting.
 const PAGE: usize = 1_000;
@@ -54,13 +53,9 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()
     if file.exists() && !file.is_file() {
         bail!("{} is not a file: name one, or - for standard output", file.display());
     }
-    let folder = folder_of(file);
-    if !folder.is_dir() {
-        bail!("there is no folder {}", folder.display());
-    }
     let failed = || format!("cannot write {}", file.display());
     // Under another name until it is whole: who reads FILE never sees half of it.
-    let temporary = Builder::new().prefix(".magic-auth-").suffix(".part").tempfile_in(folder).with_context(failed)?;
+    let temporary = temporary_beside(file)?;
     let exported = write(context, &mut database, organisation, form, temporary.as_file()).with_context(failed)?;
     temporary.as_file().sync_all().with_context(failed)?;
     temporary.persist(file).map_err(|error| error.error).with_context(failed)?;
