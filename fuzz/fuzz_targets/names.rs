@@ -13,8 +13,10 @@ fuzz_target!(|text: &str| {
     if let Ok(name) = CompanyName::parse(text) {
         assert_eq!(CompanyName::parse(name.as_str()).expect("a tidy name is a name").as_str(), name.as_str());
     }
-    if let Ok(phone) = PhoneNumber::parse(text, None) {
-        assert_eq!(PhoneNumber::parse(phone.as_str(), None).expect("E.164 is a number").as_str(), phone.as_str());
+    for country in [None, "CZ".parse().ok(), "RU".parse().ok()] {
+        if let Ok(phone) = PhoneNumber::parse(text, country) {
+            assert_eq!(PhoneNumber::parse(phone.as_str(), None).expect("E.164 is a number").as_str(), phone.as_str());
+        }
     }
     let _ = ApiKey::parse(text).map(|key| (key.label(), key.digest()));
     let _ = IdentityId::parse(text).map(|identity| (identity.session_id(), identity.digest()));

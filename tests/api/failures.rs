@@ -268,7 +268,7 @@ fn a_copy_that_takes_the_place_of_the_database_during_an_outage_is_not_written_t
     std::fs::rename(&away, &database).unwrap();
     let later = root.identity(EVA);
     assert!(root.is_logged_in(&earlier) && root.is_logged_in(&later));
-    assert!(process.log().contains("the database can be written again"));
+    eventually(|| process.log().contains("the database can be written again"));
 }
 
 #[test]
