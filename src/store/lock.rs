@@ -8,9 +8,7 @@ use super::place::{check_place, make_private};
 
 /// Held while a server runs. The system releases it when the process ends, however it ends.
 #[derive(Debug)]
-pub struct ServerLock {
-    _file: File,
-}
+pub struct ServerLock(File);
 
 impl ServerLock {
     /// Takes the lock: a file beside the database, for the database itself is SQLite's to lock.
@@ -27,10 +25,17 @@ impl ServerLock {
         make_private(path.as_ref());
         let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self(file)),
             Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: database.to_owned() }),
             Err(TryLockError::Error(cause)) => Err(failed(cause)),
         }
+    }
+}
+
+impl Drop for ServerLock {
+    fn drop(&mut self) {
+        // Closing is not enough: a child that this process is starting has the file open, too, until it is a program.
+        let _ = self.0.unlock();
     }
 }
 
