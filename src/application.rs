@@ -78,7 +78,7 @@ impl Application {
             workers => workers,
         };
 
-        let intelligence = Arc::new(Intelligence::new(&config.geoip, clock.clone())?);
+        let intelligence = Arc::new(Intelligence::new(&config, clock.clone())?);
         let lock = ServerLock::take(&path)?;
         let mut database = Database::open(&path)?;
         apply_organisations(&mut database, &config, &clock).map_err(store_failed)?;

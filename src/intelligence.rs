@@ -14,7 +14,7 @@ use log::{debug, warn};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::clock::Clock;
-use crate::config::GeoIpConfig;
+use crate::config::Config;
 use crate::domain::{ClientIp, CountryCode, Flag};
 use crate::geoip::{GeoIp, GeoIpError, IpFacts, ReverseDns, SystemServersError};
 use crate::store::{IpIntelligence, IpOrigin, Store};
@@ -75,18 +75,13 @@ impl Intelligence {
     ///
     /// # Errors
     /// When one of them cannot be used, or the DNS servers are not known.
-    pub fn new(config: &GeoIpConfig, clock: Clock) -> Result<Self, IntelligenceError> {
-        let reverse_dns = if config.reverse_dns {
-            let servers = config.dns_servers.iter().map(|server| server.get()).collect();
-            Some(ReverseDns::new(servers, clock.clone())?)
-        } else {
-            None
-        };
+    pub fn new(config: &Config, clock: Clock) -> Result<Self, IntelligenceError> {
         let (queue, waiting) = channel(MAX_QUEUE);
         Ok(Self {
-            geoip: Arc::new(GeoIp::load(config)?),
-            reverse_dns,
-            refresh: config.refresh.get(),
+            geoip: Arc::new(GeoIp::load(&config.geoip)?),
+            reverse_dns: ReverseDns::of(&config.geoip, &clock)?,
+            // What is never looked up anew would stay, for nothing tells whether there is still an attempt that needs it.
+            refresh: config.geoip.refresh.get().min(config.retention.login_attempts.get()),
             known: Mutex::new(Known { addresses: HashSet::new(), since: clock.steady() }),
             clock,
             queue,

@@ -35,16 +35,20 @@ const GATHERING: Duration = Duration::from_millis(10);
 pub fn start(format: LogFormat) -> io::Result<Log> {
     let log = Log::default();
     let writer = log.clone();
-    std::thread::Builder::new().name("log".to_owned()).spawn(move || writer.keep_writing())?;
+    let line: Layout = match format {
+        LogFormat::Text => text_line,
+        LogFormat::Json => json_line,
+    };
+    std::thread::Builder::new().name("log".to_owned()).spawn(move || writer.keep_writing(line))?;
     let mut builder =
         env_logger::Builder::from_env(Env::default().default_filter_or("info,actix_server=warn,actix_http=off"));
-    match format {
-        LogFormat::Text => builder.format(|out, record| writeln!(out, "{}", text_line(record, now()))),
-        LogFormat::Json => builder.format(|out, record| writeln!(out, "{}", json_line(record, now()))),
-    };
+    builder.format(move |out, record| writeln!(out, "{}", line(record)));
     builder.target(Target::Pipe(Box::new(log.clone()))).init();
     Ok(log)
 }
+
+/// What a line looks like.
+type Layout = fn(&Record<'_>) -> String;
 
 /// The lines under way between whoever logs and standard error.
 #[derive(Clone, Debug, Default)]
@@ -71,7 +75,7 @@ impl Log {
         }
     }
 
-    fn keep_writing(&self) {
+    fn keep_writing(&self, line: Layout) {
         loop {
             let (lines, first) = (self.lines(), &self.0.1);
             drop(first.wait_while(lines, |lines| lines.waiting.is_empty()));
@@ -80,7 +84,7 @@ impl Log {
             lines.is_writing = true;
             let (text, lost) = (take(&mut lines.waiting), take(&mut lines.lost));
             drop(lines);
-            write_out(&text, lost);
+            write_out(&text, lost, line);
             self.lines().is_writing = false;
         }
     }
@@ -92,12 +96,17 @@ impl Log {
 }
 
 /// There is nowhere to say that this failed.
-fn write_out(text: &[u8], lost: usize) {
+fn write_out(text: &[u8], lost: usize, line: Layout) {
     let mut out = io::stderr().lock();
     let _ = out.write_all(text);
     if lost > 0 {
-        let _ = writeln!(out, "{} WARN  {lost} lines were lost here, for they were not read in time", now());
+        let _ = writeln!(out, "{}", lost_line(lost, line));
     }
+}
+
+fn lost_line(lost: usize, line: Layout) -> String {
+    let args = format_args!("{lost} lines were lost here, for they were not read in time");
+    line(&Record::builder().level(Level::Warn).args(args).build())
 }
 
 /// Takes a line at each write, as the logger does it.
@@ -129,9 +138,9 @@ fn now() -> Rfc3339Timestamp {
 /// Every request makes a line: one allocation, instead of one for each field and value.
 const USUAL_LENGTH: usize = 512;
 
-fn text_line(record: &Record<'_>, at: impl Display) -> String {
+fn text_line(record: &Record<'_>) -> String {
     let mut line = String::with_capacity(USUAL_LENGTH);
-    let _ = write!(line, "{at} {:5} ", record.level());
+    let _ = write!(line, "{} {:5} ", now(), record.level());
     let _ = write!(Printable(&mut line), "{}", record.args());
     visit_fields(record, |name, value| {
         let _ = write!(line, " {name}=");
@@ -143,9 +152,9 @@ fn text_line(record: &Record<'_>, at: impl Display) -> String {
     line
 }
 
-fn json_line(record: &Record<'_>, at: impl Display) -> String {
+fn json_line(record: &Record<'_>) -> String {
     let mut json = String::with_capacity(USUAL_LENGTH);
-    let _ = write!(json, r#"{{"at":"{at}","level":"{}","message":"#, level(record.level()));
+    let _ = write!(json, r#"{{"at":"{}","level":"{}","message":"#, now(), level(record.level()));
     push_json(&mut json, &record.args().to_string());
     visit_fields(record, |name, value| {
         let _ = write!(json, r#","{name}":"#);
@@ -265,5 +274,18 @@ impl<F: FnMut(&str, Field<'_>)> VisitValue<'_> for Named<'_, F> {
     fn visit_bool(&mut self, value: bool) -> Result<(), kv::Error> {
         self.show(Field::Plain(&value));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_lines_were_lost_is_said_in_the_form_of_the_log() {
+        let message = "7 lines were lost here, for they were not read in time";
+        assert_eq!(lost_line(7, text_line)[24..], format!(" WARN  {message}"));
+        let line: serde_json::Value = serde_json::from_str(&lost_line(7, json_line)).unwrap();
+        assert_eq!((&line["level"], &line["message"]), (&"warn".into(), &message.into()));
     }
 }

@@ -114,7 +114,7 @@ impl Shop {
             tx.insert_key(&new, clock.now())?;
             Throttle::rebuild(&config.throttle, &clock, tx)
         })?;
-        let intelligence = Intelligence::new(&config.geoip, clock.clone())?;
+        let intelligence = Intelligence::new(&config, clock.clone())?;
         let metrics = Arc::<Metrics>::default();
         let store = Store::start(database, &config.database.path, 1, metrics.writer.clone())?;
         let key = Keys::load(&store, config.rate_limit, &clock)?.find(&key, &store)?;
@@ -135,11 +135,11 @@ impl Shop {
         let requests = (first..first + customers).map(request).collect::<anyhow::Result<_>>()?;
         let (hold, until_dropped) = channel::<()>();
         let (reach, reached) = channel();
-        self.store.write_unless_full(move |_| {
+        drop(self.store.write(move |_| {
             let _ = reach.send(());
             let _ = until_dropped.recv();
             Ok(())
-        });
+        }));
         reached.recv()?;
         Ok(Rush { requests, hold })
     }

@@ -25,7 +25,7 @@ fn parse(text: &str) -> Result<IpAddr, ClientIpError> {
 }
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()> {
-    let intelligence = Intelligence::new(&context.config.geoip, context.clock.clone())?;
+    let intelligence = Intelligence::new(&context.config, context.clock.clone())?;
     let facts = actix_web::rt::System::new().block_on(intelligence.facts(arguments.address));
     let answer = IpAnswer::new(facts);
     context.output.print(&answer, |answer| {

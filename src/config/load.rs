@@ -10,8 +10,8 @@ use serde::Deserialize as _;
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 
-use super::{Config, OrganisationConfig, Period};
-use crate::domain::KeyKind;
+use super::{Config, ListsConfig, OrganisationConfig, Period};
+use crate::domain::{Flag, KeyKind};
 
 /// More threads than that are a mistake, and more than the HTTP server can have.
 pub const MAX_WORKERS: usize = 512;
@@ -113,12 +113,18 @@ impl Config {
     fn check_deny(&self) -> Result<(), String> {
         let (deny, geoip) = (&self.sign_in.deny, &self.geoip);
         let has_databases = !geoip.databases.is_empty();
-        let lists = [&geoip.lists.tor, &geoip.lists.vpn, &geoip.lists.proxy, &geoip.lists.hosting];
-        let has_lists = lists.iter().any(|list| !list.is_empty());
+        let ListsConfig { tor, vpn, proxy, hosting } = &geoip.lists;
+        let is_listed = |flag: &Flag| match flag {
+            Flag::Tor => !tor.is_empty(),
+            Flag::Vpn => !vpn.is_empty(),
+            Flag::Proxy => !proxy.is_empty(),
+            Flag::Hosting => !hosting.is_empty(),
+            Flag::Anonymous => [tor, vpn, proxy].into_iter().any(|list| !list.is_empty()),
+        };
         for (name, is_used, can_match) in [
             ("countries", !deny.countries.is_empty(), has_databases),
             ("asns", !deny.asns.is_empty(), has_databases),
-            ("flags", !deny.flags.is_empty(), has_databases || has_lists),
+            ("flags", !deny.flags.is_empty(), has_databases || deny.flags.iter().all(is_listed)),
         ] {
             if is_used && !can_match {
                 return Err(format!("sign_in.deny.{name} can match nobody: name databases in [geoip]"));

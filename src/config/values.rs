@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use actix_web::http::Uri;
 use serde::{Deserialize, Deserializer, de};
 
 use crate::domain::{ApiKey, CountryCode, Flag, Network};
@@ -182,7 +183,9 @@ pub struct Origin(String);
 
 /// The text is no origin.
 #[derive(Debug, thiserror::Error)]
-#[error("not an origin such as https://shop.example or http://localhost:3000, in lower case and without a path")]
+#[error(
+    "not an origin such as https://shop.example or http://localhost:3000, in lower case, without a path and without the usual port"
+)]
 pub struct OriginError;
 
 impl Origin {
@@ -199,10 +202,12 @@ impl FromStr for Origin {
     fn from_str(text: &str) -> Result<Self, OriginError> {
         let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).ok_or(OriginError)?;
         let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte);
-        if host.is_empty() || !host.bytes().all(is_allowed) {
-            return Err(OriginError);
-        }
-        Ok(Self(text.to_owned()))
+        let uri: Uri = text.parse().map_err(|_| OriginError)?;
+        let port = host.strip_prefix(uri.host().unwrap_or_default()).ok_or(OriginError)?;
+        // Browsers never say the port that is the scheme's own.
+        let is_own = matches!((uri.scheme_str(), port), (Some("https"), ":443") | (Some("http"), ":80"));
+        let is_port = port.is_empty() || uri.port_u16().is_some();
+        if host.bytes().all(is_allowed) && is_port && !is_own { Ok(Self(text.to_owned())) } else { Err(OriginError) }
     }
 }
 
@@ -280,7 +285,17 @@ mod tests {
         for text in ["https://shop.example", "http://localhost:3000", "http://[::1]:8080"] {
             assert_eq!(text.parse::<Origin>().unwrap().as_str(), text);
         }
-        for text in ["", "*", "shop.example", "https://", "https://shop.example/", "https://Shop.example", "null"] {
+        for text in ["", "*", "shop.example", "https://", "https://shop.example/", "https://Shop.example", "null"]
+            .into_iter()
+            .chain([
+                "http://::1:3000",
+                "https://a:b:c",
+                "https://a:",
+                "https://a:99999",
+                "https://a:443",
+                "http://a:80",
+            ])
+        {
             assert!(text.parse::<Origin>().is_err(), "{text}");
         }
     }

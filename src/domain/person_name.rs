@@ -59,8 +59,9 @@ impl fmt::Debug for PersonName {
 fn capitalised(name: &str) -> String {
     let mut characters = name.chars();
     match characters.next() {
+        // Georgian has capital letters for headlines, and none for names.
+        Some('\u{10D0}'..='\u{10FF}') | None => name.to_owned(),
         Some(first) => first.to_uppercase().collect::<String>() + characters.as_str(),
-        None => String::new(),
     }
 }
 
@@ -85,6 +86,7 @@ mod tests {
             ("ja\u{0}n\u{7}", "Jan"),
             ("\u{202e}jan\u{202c}", "Jan"),
             ("李", "李"),
+            ("გიორგი", "გიორგი"),
             ("ßabc", "SSabc"),
             ("van\u{a0}Gogh", "Van Gogh"),
         ] {

@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::clock::Clock;
+use crate::config::GeoIpConfig;
 use crate::domain::HostName;
 use cache::{Answer, Cache};
 use resolver::Resolver;
@@ -60,6 +61,18 @@ pub struct ReverseDns {
 pub struct Unanswered;
 
 impl ReverseDns {
+    /// What a configuration wants.
+    ///
+    /// # Errors
+    /// When it wants the system's servers, and these cannot be told.
+    pub fn of(config: &GeoIpConfig, clock: &Clock) -> Result<Option<Self>, SystemServersError> {
+        if !config.reverse_dns {
+            return Ok(None);
+        }
+        let servers = config.dns_servers.iter().map(|server| server.get()).collect();
+        Self::new(servers, clock.clone()).map(Some)
+    }
+
     /// Reverse DNS by these servers, the first that answers; without any, by those that the system's
     /// `/etc/resolv.conf` names now.
     ///

@@ -129,7 +129,7 @@ fn add_common_headers(response: &mut Response, has_quota: bool) {
     let mut add = |name: &str, header: Header| {
         response.headers.insert(name.to_owned(), RefOr::T(header));
     };
-    let id = "The request's X-Request-Id when it is 1 to 64 of [A-Za-z0-9._-], else a random one";
+    let id = "The request's X-Request-Id when it is 1 to 64 of [A-Za-z0-9._-] and could be no key or identity id, else a random one";
     add("X-Request-Id", Header::builder().schema(Some(text(""))).description(Some(id)).build());
     if has_quota {
         add("X-RateLimit-Limit", number("The size of the key's bucket of requests; absent for a key without quota", 1));

@@ -194,11 +194,6 @@ impl Store {
         async { answer?.await.map_err(|_| StoreError::Stopped)? }
     }
 
-    /// Hands `work` to the writer and does not wait for it. For what may be lost: a full queue drops it.
-    pub fn write_unless_full(&self, work: impl Fn(&Tx<'_>) -> Result<(), StoreError> + Send + 'static) {
-        drop(self.writer.submit(work));
-    }
-
     /// Runs `work`, which only reads, on the calling thread. Each of its statements sees the database
     /// as it was last committed. For look-ups of microseconds.
     ///

@@ -68,7 +68,7 @@ fn what_is_not_known_is_null_and_a_special_address_is_said_to_be_one() {
     let app = spawn_app();
     for (ip, kind) in [
         ("8.8.8.8", "public"),
-        ("localhost", "loopback"),
+        ("127.0.0.1", "loopback"),
         ("10.0.0.1", "private"),
         ("169.254.1.1", "link-local"),
         ("100.64.0.1", "cgnat"),
@@ -86,9 +86,22 @@ fn what_is_not_known_is_null_and_a_special_address_is_said_to_be_one() {
 }
 
 #[test]
+fn an_address_is_told_of_as_it_was_asked_for() {
+    let app = spawn_knowing("");
+    let tell = |ip: &str| app.shop().get(&format!("/api/v1/ip?ip={ip}")).json();
+    for ip in ["::ffff:192.0.2.1", "0.0.0.0", "::", "::1"] {
+        let printed: Value = serde_json::from_str(&app.cli_ok(&["ip", ip, "--json"])).unwrap();
+        assert_eq!(tell(ip)["ip"], ip);
+        assert_eq!(tell(ip)["kind"], printed["kind"], "{ip}");
+    }
+    assert_eq!(tell("::ffff:192.0.2.1")["embedded"], "192.0.2.1");
+}
+
+#[test]
 fn an_address_that_is_none_is_a_validation_error() {
     let app = spawn_app();
-    for path in ["/api/v1/ip", "/api/v1/ip?ip=", "/api/v1/ip?ip=1.1.1", "/api/v1/ip?ip=1.1.1.1%3A80", "/api/v1/ip?ip=x"]
+    for path in
+        ["/api/v1/ip", "/api/v1/ip?ip=", "/api/v1/ip?ip=1.1.1", "/api/v1/ip?ip=1.1.1.1%3A80", "/api/v1/ip?ip=localhost"]
     {
         let reply = app.shop().get(path);
         assert_eq!(reply.outcome(), (422, "VALIDATION_FAILED".to_owned()), "{path}");

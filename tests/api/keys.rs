@@ -230,6 +230,16 @@ fn a_key_that_left_the_configuration_is_refused_until_it_returns() {
 }
 
 #[test]
+fn a_key_that_left_the_configuration_and_was_revoked_stays_so_when_it_returns() {
+    let app = spawn_app();
+    app.edit_config(SHOP_DEV, "DEV_another000000000000000000000");
+    let app = app.restart();
+    app.cli_ok(&["key", "revoke", SHOP_DEV]);
+    app.edit_config("DEV_another000000000000000000000", SHOP_DEV);
+    assert_refused(&app.restart().client(SHOP_DEV).ping());
+}
+
+#[test]
 fn a_configured_key_that_was_revoked_stays_so_after_a_restart() {
     let app = spawn_app();
     revoke_key(&app, SHOP_DEV);

@@ -74,6 +74,7 @@ impl Arguments {
         Ok(AttemptFilter {
             organisation,
             mailboxes: address.map(|address| organisations.iter().map(|row| address.mailbox(row.id)).collect()),
+            customer: None,
             ip: self.ip,
             outcome: self.outcome,
             since: self.since.map(|period| context.clock.now() - period.get()),

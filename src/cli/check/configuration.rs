@@ -8,21 +8,27 @@ use crate::config::{Config, ConfiguredKey};
 pub(super) fn check(config: &Config, facts: Option<&Facts>) -> Vec<Finding> {
     let keys: Vec<_> = config.organisations.iter().flat_map(|organisation| &organisation.api_keys).collect();
     let demo = keys.iter().filter(|key| ConfiguredKey::is_demo(key)).count();
-    let mut findings = vec![check_keys(config.organisations.len(), keys.len(), facts), check_demo_keys(demo)];
+    let is_ended = |key: &&&ConfiguredKey| facts.is_some_and(|facts| facts.keys_ended.contains(&key.get().digest()));
+    let ended = keys.iter().filter(is_ended).count();
+    let mut findings = vec![check_keys(config.organisations.len(), keys.len(), ended, facts), check_demo_keys(demo)];
     findings.extend(check_file(config, keys.len() - demo));
     findings
 }
 
-/// That somebody can use the service. Keys that were made on the command line are in the database alone.
-fn check_keys(organisations: usize, in_file: usize, facts: Option<&Facts>) -> Finding {
+/// That somebody can use the service. Keys that were made on the command line are in the database alone, and so is
+/// that some of the file have `ended`.
+fn check_keys(organisations: usize, in_file: usize, ended: usize, facts: Option<&Facts>) -> Finding {
     let made = facts.map(|facts| facts.keys_made);
-    let message = match made {
-        Some(made @ 1..) => {
-            format!("organisations: {organisations}, keys in the file: {in_file}, made on the command line: {made}")
-        }
-        _ => format!("organisations: {organisations}, keys in the file: {in_file}"),
+    let of_these = match ended {
+        0 => String::new(),
+        ended => format!(" (of which the command line has ended {ended})"),
     };
-    let (state, advice) = match (organisations, in_file, made) {
+    let and_made = match made {
+        None | Some(0) => String::new(),
+        Some(made) => format!(", made on the command line: {made}"),
+    };
+    let message = format!("organisations: {organisations}, keys in the file: {in_file}{of_these}{and_made}");
+    let (state, advice) = match (organisations, in_file - ended, made) {
         (0, _, None | Some(0)) => (State::Wrong, "; every request will be a 401: add an [[organisation]]"),
         (0, ..) => (State::Warning, "; add an [[organisation]] for the keys that were made"),
         (_, 0, Some(0)) => (State::Wrong, "; every request will be a 401: make a key with magic-auth key create"),

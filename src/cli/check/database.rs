@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Finding, State, check_mode};
 use crate::cli::Context;
-use crate::domain::Timestamp;
+use crate::domain::{Digest, Timestamp};
 use crate::store::{Database, KeySource, KeyState, OpenError, StoreError, check_place};
 
 /// What the database knows that matters to other checks.
@@ -12,6 +12,8 @@ use crate::store::{Database, KeySource, KeyState, OpenError, StoreError, check_p
 pub(super) struct Facts {
     /// The keys in force that were made on the command line.
     pub(super) keys_made: usize,
+    /// The keys that the command line ended, and that open nothing although they may stand in the file.
+    pub(super) keys_ended: Vec<Digest>,
     /// When the newest of what is recorded happened.
     pub(super) newest: Option<Timestamp>,
 }
@@ -53,9 +55,10 @@ fn check_missing(path: &Path) -> Finding {
 
 fn ask(database: &mut Database, now: Timestamp) -> Result<Facts, StoreError> {
     database.read(|tx| {
-        let mut keys = tx.list_unrevoked_keys()?;
-        keys.retain(|key| key.source == KeySource::Cli && key.state(now) == KeyState::Active);
-        Ok(Facts { keys_made: keys.len(), newest: tx.find_newest_moment()? })
+        let keys = tx.list_keys()?.into_iter().filter(|key| key.source == KeySource::Cli);
+        let (made, ended): (Vec<_>, Vec<_>) = keys.partition(|key| key.state(now) == KeyState::Active);
+        let keys_ended = ended.into_iter().map(|key| key.digest).collect();
+        Ok(Facts { keys_made: made.len(), keys_ended, newest: tx.find_newest_moment()? })
     })
 }
 

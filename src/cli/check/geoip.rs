@@ -4,23 +4,34 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Finding, State};
-use crate::config::GeoIpConfig;
-use crate::domain::Timestamp;
-use crate::geoip::{Contents, Examined, Fact, SourceFile};
+use crate::clock::Clock;
+use crate::config::{Config, DenyConfig, GeoIpConfig};
+use crate::domain::{Flag, Timestamp};
+use crate::geoip::{Contents, Examined, Fact, GeoIpError, ReverseDns, SourceFile};
 
 /// Vendors make new databases at least each month.
 const OLD: Duration = Duration::from_hours(60 * 24);
 
-pub(super) fn check(config: &GeoIpConfig, now: Timestamp) -> Vec<Finding> {
-    SourceFile::all(config).iter().map(|file| check_file(file, now)).collect()
+type ExaminedFile = (SourceFile, Result<Examined, GeoIpError>);
+
+pub(super) fn check(config: &Config, clock: &Clock) -> Vec<Finding> {
+    let examine = |file: SourceFile| {
+        let examined = file.examine();
+        (file, examined)
+    };
+    let files: Vec<_> = SourceFile::all(&config.geoip).into_iter().map(examine).collect();
+    let mut findings: Vec<_> = files.iter().map(|file| check_file(file, clock.now())).collect();
+    findings.extend(check_deny(&config.sign_in.deny, &files));
+    findings.extend(check_reverse_dns(&config.geoip, clock));
+    findings
 }
 
-fn check_file(file: &SourceFile, now: Timestamp) -> Finding {
+fn check_file((file, examined): &ExaminedFile, now: Timestamp) -> Finding {
     let subject = if file.list.is_some() { "geoip list" } else { "geoip database" };
-    let (state, message) = match file.examine() {
+    let (state, message) = match examined {
         Err(error) => (State::Wrong, error.to_string()),
         Ok(examined) => match &examined.contents {
-            Contents::Facts(facts) => describe_database(&file.path, &examined, facts, now),
+            Contents::Facts(facts) => describe_database(&file.path, examined, facts, now),
             Contents::Networks(count) => describe_list(file, *count, examined.made_at),
         },
     };
@@ -49,6 +60,38 @@ fn describe_list(file: &SourceFile, count: usize, changed_at: Timestamp) -> (Sta
         1 => (State::Ok, format!("{list} has 1 address or network")),
         count => (State::Ok, format!("{list} has {count} addresses and networks")),
     }
+}
+
+/// That there is something to tell whom each rule means. A file that cannot be read might.
+fn check_deny(rules: &DenyConfig, files: &[ExaminedFile]) -> Option<Finding> {
+    let tells = |fact: Fact| {
+        files.iter().any(|(file, examined)| match examined {
+            Ok(Examined { contents: Contents::Facts(facts), .. }) => facts.contains(&fact),
+            Ok(_) => file.list.map(Fact::from) == Some(fact),
+            Err(_) => true,
+        })
+    };
+    let tells_flag = |flag: &Flag| match flag {
+        Flag::Hosting => tells(Fact::Hosting) || tells(Fact::Asn),
+        Flag::Anonymous => [Fact::Anonymous, Fact::Proxy, Fact::Vpn, Fact::Tor].into_iter().any(tells),
+        other => tells((*other).into()),
+    };
+    let mut idle = Vec::new();
+    if !rules.countries.is_empty() && !tells(Fact::Country) {
+        idle.push("countries".to_owned());
+    }
+    if !rules.asns.is_empty() && !tells(Fact::Asn) {
+        idle.push("asns".to_owned());
+    }
+    idle.extend(rules.flags.iter().filter(|flag| !tells_flag(flag)).map(|flag| format!("flags {:?}", flag.name())));
+    let message = format!("nobody is denied by {}: nothing in [geoip] tells it of an address", idle.join(", "));
+    (!idle.is_empty()).then(|| Finding::new("sign_in.deny", State::Wrong, message))
+}
+
+/// That the DNS servers are known, without which the server does not start.
+fn check_reverse_dns(config: &GeoIpConfig, clock: &Clock) -> Option<Finding> {
+    let error = ReverseDns::of(config, clock).err()?;
+    Some(Finding::new("reverse dns", State::Wrong, error.to_string()))
 }
 
 #[cfg(test)]

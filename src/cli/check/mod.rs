@@ -61,7 +61,7 @@ pub(super) fn run(context: &Context) -> anyhow::Result<()> {
     let (database, facts) = database::check(context);
     let mut findings = configuration::check(&context.config, facts.as_ref());
     findings.extend(database);
-    findings.extend(geoip::check(&context.config.geoip, context.clock.now()));
+    findings.extend(geoip::check(&context.config, &context.clock));
     findings.extend(machine::check(&context.config.database.path, context.clock.now(), facts.as_ref()));
     context.output.print(&findings, |findings| {
         let row =

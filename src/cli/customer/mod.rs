@@ -5,6 +5,7 @@ mod erase;
 mod export;
 mod import;
 mod list;
+mod set_email;
 mod show;
 mod why;
 
@@ -12,8 +13,10 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 
 use super::{Context, find_organisation};
-use crate::config::{NewCustomerEmail, Period};
-use crate::domain::{BanReason, CuRefNo, EmailAddress, OrganisationId, PhoneNumber, Timestamp};
+use crate::config::Period;
+use crate::domain::{
+    BanReason, CanonicalEmail, Canonicalization, CuRefNo, EmailAddress, Mailbox, OrganisationId, PhoneNumber, Timestamp,
+};
 use crate::store::{CustomerRow, Tx};
 
 #[derive(Debug, Subcommand)]
@@ -109,9 +112,7 @@ pub(super) fn run(context: &Context, command: Command) -> anyhow::Result<()> {
         }),
         Command::Why(arguments) => why::run(context, &arguments),
         Command::Duplicates(arguments) => duplicates::run(context, &arguments),
-        Command::SetEmail { who, address } => {
-            change(context, &who, |tx, customer| set_email(context, tx, customer, &address, now))
-        }
+        Command::SetEmail { who, address } => set_email::run(context, &who, &address),
     }
 }
 
@@ -154,28 +155,15 @@ fn ban(
     ))
 }
 
-/// The address counts as authorized when those of new customers do; who was deauthorized stays so.
-fn set_email(
-    context: &Context,
-    tx: &Tx<'_>,
-    customer: &CustomerRow,
-    address: &EmailAddress,
-    now: Timestamp,
-) -> anyhow::Result<String> {
-    let canonical = address.canonical(context.config.email.canonicalization);
-    let owner = tx.find_customer_by_email(customer.organisation, &canonical, now)?;
-    if let Some(owner) = owner.filter(|owner| owner.id != customer.id) {
-        bail!("the address is that of {}", owner.account.cu_ref_no);
-    }
-    let was_deauthorized = customer.account.email.is_some() && customer.email_authorized_at.is_none();
-    let is_authorized = context.config.sign_in.new_customer_email == NewCustomerEmail::Authorized && !was_deauthorized;
-    tx.set_email(customer.id, address, &canonical, is_authorized.then_some(now))?;
-    Ok(format!(
-        "The address of {} is {} now{}.",
-        customer.account.cu_ref_no,
-        address.as_str(),
-        if is_authorized { "" } else { ", and not authorized" }
-    ))
+/// The forms that the customer's address may have been recorded in: the rules are those of its time.
+fn canonical_forms(customer: &CustomerRow) -> Option<[CanonicalEmail; 2]> {
+    let email = EmailAddress::parse(customer.account.email.as_deref()?).ok()?;
+    Some([Canonicalization::Provider, Canonicalization::None].map(|rules| email.canonical(rules)))
+}
+
+/// The mailboxes that the customer's address may stand for.
+fn mailboxes(customer: &CustomerRow) -> Option<[Mailbox; 2]> {
+    Some(canonical_forms(customer)?.map(|canonical| canonical.mailbox(customer.organisation)))
 }
 
 fn find(context: &Context, tx: &Tx<'_>, who: &Who) -> anyhow::Result<(OrganisationId, CustomerRow)> {

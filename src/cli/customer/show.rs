@@ -57,11 +57,12 @@ pub(super) fn run(context: &Context, who: &Who) -> anyhow::Result<()> {
     let rules = context.config.email.canonicalization;
     let shown = context.open_database()?.read(|tx| {
         let (organisation, customer) = find(context, tx, who)?;
-        // By mailbox, for what the throttle refused was not looked up any further.
+        // For what the throttle refused, nobody was looked up: it has only the mailbox.
         let email = customer.account.email.as_ref().and_then(|email| EmailAddress::parse(email).ok());
         let mailbox = email.map(|email| email.canonical(rules).mailbox(organisation));
         let filter = AttemptFilter {
             organisation: Some(organisation),
+            customer: Some(customer.id),
             mailboxes: Some(mailbox.into_iter().collect()),
             limit: SHOWN,
             ..AttemptFilter::default()

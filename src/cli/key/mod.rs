@@ -12,7 +12,7 @@ use super::Context;
 use crate::config::Period;
 use crate::domain::{ApiKey, KeyKind, Permission, Permissions, Timestamp};
 use crate::keys;
-use crate::store::{KeyRow, NewKey};
+use crate::store::{KeyRow, KeySource, NewKey};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -119,7 +119,12 @@ fn show_once(context: &Context, key: &ApiKey, made: &impl Serialize, advice: &st
 fn revoke(context: &Context, hint: &str) -> anyhow::Result<()> {
     let now = context.clock.now();
     let revoked = context.open_database()?.write(|tx| {
-        let row = find_by_hint(tx.list_keys()?, hint, now, |row| row.revoked_at.is_none())?;
+        let keys = tx.list_keys()?;
+        let is_revoked = |row: &KeyRow| row.revoked_at.is_some();
+        // One that has only left the configuration would come back with it. But first meant are those that are there.
+        let has_left = keys.iter().filter(|row| is_named(row, hint)).all(is_revoked);
+        let can = |row: &KeyRow| !is_revoked(row) || (has_left && row.source == KeySource::Config);
+        let row = find_by_hint(keys, hint, now, can)?;
         tx.revoke_key(row.id, now)?;
         anyhow::Ok(row)
     })?;

@@ -3,7 +3,7 @@
 use rusqlite::types::Value;
 use rusqlite::{Params, Row, params_from_iter};
 
-use crate::domain::{AttemptId, ClientIp, Mailbox, OrganisationId, Outcome, Timestamp};
+use crate::domain::{AttemptId, ClientIp, CustomerId, Mailbox, OrganisationId, Outcome, Timestamp};
 use crate::store::{IpOrigin, StoreError, Tx};
 
 /// Which attempts to list or to count. What is `None` does not matter.
@@ -13,6 +13,8 @@ pub struct AttemptFilter {
     pub organisation: Option<OrganisationId>,
     /// Only for one of these mailboxes; of several, since each organisation has its own.
     pub mailboxes: Option<Vec<Mailbox>>,
+    /// Only of this customer. Of attempts for which nobody was looked up, those for `mailboxes`.
+    pub customer: Option<CustomerId>,
     /// Only from this address.
     pub ip: Option<ClientIp>,
     /// Only with this outcome.
@@ -28,14 +30,15 @@ macro_rules! matches_filter {
     () => {
         "((?1 IS NULL OR a.organisation_id = ?1) AND (?2 IS NULL OR a.ip = ?2) AND (?3 IS NULL OR a.outcome = ?3)
             AND (?4 IS NULL OR a.at >= ?4)
-            AND (?5 IS NULL OR a.mailbox IN (SELECT value FROM json_each(?5))))"
+            AND (a.customer_id = ?6 OR ((?6 IS NULL OR a.customer_id IS NULL)
+                AND (?5 IS NULL OR a.mailbox IN (SELECT value FROM json_each(?5))))))"
     };
 }
 pub(super) use matches_filter;
 
 impl AttemptFilter {
-    /// The parameters `?1` to `?5` of [`matches_filter`].
-    pub(super) fn values(&self) -> [Value; 5] {
+    /// The parameters `?1` to `?6` of [`matches_filter`].
+    pub(super) fn values(&self) -> [Value; 6] {
         let mailboxes = self.mailboxes.as_ref().map(|mailboxes| {
             let numbers: Vec<String> = mailboxes.iter().map(|mailbox| mailbox.0.to_string()).collect();
             format!("[{}]", numbers.join(","))
@@ -46,10 +49,11 @@ impl AttemptFilter {
             self.outcome.map(|outcome| outcome.to_string()).into(),
             self.since.map(Timestamp::as_millis).into(),
             mailboxes.into(),
+            self.customer.map(|customer| customer.0).into(),
         ]
     }
 
-    /// The same with `?6` for the limit.
+    /// The same with `?7` for the limit.
     pub(super) fn values_and_limit(&self) -> impl Iterator<Item = Value> {
         let limit = i64::try_from(self.limit).unwrap_or(i64::MAX).into();
         self.values().into_iter().chain([limit])
@@ -113,7 +117,7 @@ impl Tx<'_> {
     pub fn list_attempts(&self, filter: &AttemptFilter) -> Result<Vec<AttemptRow>, StoreError> {
         // Some rows are written a moment later than they happened, and stand before newer ones.
         let wider = AttemptFilter { limit: filter.limit.saturating_add(LATE), ..filter.clone() };
-        let sql = concat!(select_attempts!(), " ORDER BY a.id DESC LIMIT ?6");
+        let sql = concat!(select_attempts!(), " ORDER BY a.id DESC LIMIT ?7");
         let mut attempts = self.query_attempts(sql, params_from_iter(wider.values_and_limit()))?;
         attempts.sort_by_key(|attempt| std::cmp::Reverse(attempt.at));
         attempts.truncate(filter.limit);
@@ -133,7 +137,7 @@ impl Tx<'_> {
         let newest = self.find_newest_attempt()?;
         // Once all rows have been deleted, their numbers start anew.
         let start = after.filter(|_| newest >= after).map_or(i64::MIN, |after| after.0);
-        let sql = concat!(select_attempts!(), " AND a.id > ?7 ORDER BY a.id LIMIT ?6");
+        let sql = concat!(select_attempts!(), " AND a.id > ?8 ORDER BY a.id LIMIT ?7");
         let values = filter.values_and_limit().chain([start.into()]);
         let attempts = self.query_attempts(sql, params_from_iter(values))?;
         let is_full = attempts.len() == filter.limit;

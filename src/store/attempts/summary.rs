@@ -73,7 +73,7 @@ impl Tx<'_> {
             FROM login_attempts AS a
             WHERE a.ip IS NOT NULL AND ",
             matches_filter!(),
-            " GROUP BY a.ip ORDER BY attempts DESC, a.ip LIMIT ?6",
+            " GROUP BY a.ip ORDER BY attempts DESC, a.ip LIMIT ?7",
         ))?;
         let rows = statement.query_map(params_from_iter(filter.values_and_limit()), |row| {
             Ok(IpTotal { ip: row.get(0)?, attempts: row.get(1)?, refusals: row.get(2)? })
@@ -96,7 +96,7 @@ impl Tx<'_> {
             matches_filter!(),
             "   GROUP BY a.organisation_id, a.mailbox
                 ORDER BY attempts DESC, a.mailbox
-                LIMIT ?6
+                LIMIT ?7
             ) AS t
             JOIN organisations AS o ON o.id = t.organisation_id
             LEFT JOIN customers AS c ON c.id = t.customer_id

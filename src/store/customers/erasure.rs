@@ -1,8 +1,10 @@
-//! Forgetting a person: everything personal goes, in all tables; what is left is the `cuRefNo`.
+//! Where a person stands in the large tables, and forgetting one: everything personal goes, in all tables; what is left
+//! is the `cuRefNo`.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension as _, params};
 
 use crate::domain::{CustomerId, Mailbox, SessionId, Timestamp};
 use crate::store::{StoreError, Tx};
@@ -14,6 +16,8 @@ pub struct Traces {
     mailboxes: Option<[Mailbox; 2]>,
     sessions: Vec<i64>,
     attempts: Vec<i64>,
+    /// From where all these came: a running server may still be finding out who is behind them.
+    ips: BTreeSet<String>,
     /// From here on the tables have to be searched once more.
     next_session: SessionId,
     next_attempt: i64,
@@ -35,21 +39,25 @@ impl Tx<'_> {
     ) -> Result<Traces, StoreError> {
         let newest = "SELECT coalesce(max(id), 0) FROM login_attempts";
         let newest: i64 = self.prepare(newest)?.query_row([], |row| row.get(0))?;
-        Ok(Traces {
+        let mut traces = Traces {
             customer,
             mailboxes,
             sessions: self.list_session_numbers(customer, 0)?,
             attempts: self.list_attempt_numbers(customer, mailboxes, 0)?,
+            ips: BTreeSet::new(),
             next_session: SessionId::earliest_at(now - MARGIN),
             next_attempt: newest + 1,
-        })
+        };
+        self.note_ips(&mut traces)?;
+        Ok(traces)
     }
 
-    /// Forgets a person: address, number, names, bans, sessions, and the addresses in attempts.
+    /// Forgets a person: address, number, names, bans, sessions, and the addresses in attempts. What is found anew is
+    /// added to the traces.
     ///
     /// # Errors
     /// When the database fails or has no such customer.
-    pub fn erase_customer(&self, traces: &Traces, now: Timestamp) -> Result<(), StoreError> {
+    pub fn erase_customer(&self, traces: &mut Traces, now: Timestamp) -> Result<(), StoreError> {
         let customer = traces.customer;
         self.update_customer(
             "UPDATE customers
@@ -62,18 +70,42 @@ impl Tx<'_> {
         for table in ["bans", "pending_referrals"] {
             self.prepare(&format!("DELETE FROM {table} WHERE customer_id = ?1"))?.execute([customer.0])?;
         }
-        let sessions = self.list_session_numbers(customer, traces.next_session.as_i64())?;
-        for id in traces.sessions.iter().chain(&sessions) {
-            self.prepare("DELETE FROM ip_intelligence WHERE ip = (SELECT ip FROM sessions WHERE id = ?1)")?
-                .execute([id])?;
+        traces.sessions.extend(self.list_session_numbers(customer, traces.next_session.as_i64())?);
+        traces.attempts.extend(self.list_attempt_numbers(customer, traces.mailboxes, traces.next_attempt)?);
+        self.note_ips(traces)?;
+        for id in &traces.sessions {
             self.prepare("DELETE FROM sessions WHERE id = ?1")?.execute([id])?;
         }
-        let attempts = self.list_attempt_numbers(customer, traces.mailboxes, traces.next_attempt)?;
-        for id in traces.attempts.iter().chain(&attempts) {
-            self.prepare("DELETE FROM ip_intelligence WHERE ip = (SELECT ip FROM login_attempts WHERE id = ?1)")?
-                .execute([id])?;
+        for id in &traces.attempts {
             self.prepare("UPDATE login_attempts SET mailbox = NULL, email = NULL, ip = NULL WHERE id = ?1")?
                 .execute([id])?;
+        }
+        for ip in &traces.ips {
+            self.prepare("DELETE FROM ip_intelligence WHERE ip = ?1")?.execute([ip])?;
+        }
+        Ok(())
+    }
+
+    /// Makes the attempts among the traces the customer's, for whom nobody was looked up then.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn claim_attempts(&self, traces: &Traces) -> Result<(), StoreError> {
+        let sql = "UPDATE login_attempts SET customer_id = ?2, email = NULL WHERE id = ?1 AND customer_id IS NULL";
+        let mut statement = self.prepare(sql)?;
+        for id in &traces.attempts {
+            statement.execute([*id, traces.customer.0])?;
+        }
+        Ok(())
+    }
+
+    /// Adds the IP addresses of the sessions and attempts that are still there.
+    fn note_ips(&self, traces: &mut Traces) -> Result<(), StoreError> {
+        for (table, ids) in [("sessions", &traces.sessions), ("login_attempts", &traces.attempts)] {
+            let mut statement = self.prepare(&format!("SELECT ip FROM {table} WHERE id = ?1 AND ip IS NOT NULL"))?;
+            for id in ids {
+                traces.ips.extend(statement.query_row([id], |row| row.get::<_, String>(0)).optional()?);
+            }
         }
         Ok(())
     }
@@ -106,7 +138,8 @@ impl Tx<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Database, NewCustomer, NewSession};
+    use crate::domain::ClientIp;
+    use crate::store::{Database, IpIntelligence, IpOrigin, NewCustomer, NewSession};
 
     #[test]
     fn what_is_written_between_the_search_and_the_erasure_is_erased_too() {
@@ -116,11 +149,30 @@ mod tests {
         let left: Result<_, StoreError> = database.write(|tx| {
             let organisation = tx.upsert_organisation("shop", now)?;
             let customer = tx.insert_customer(&NewCustomer::of(organisation), now)?.ok_or(StoreError::RowCount(0))?;
-            let traces = tx.find_traces(customer, None, now)?;
+            let mut traces = tx.find_traces(customer, None, now)?;
             tx.insert_session(&NewSession { customer, ip: None, expires_at: now + MARGIN }, now)?;
-            tx.erase_customer(&traces, now)?;
+            tx.erase_customer(&mut traces, now)?;
             tx.list_session_numbers(customer, 0)
         });
         assert!(left.unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_found_out_of_an_address_after_the_first_erasure_is_erased_by_the_second() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut database = Database::open(&folder.path().join("magic-auth.db")).unwrap();
+        let now = Timestamp::from_millis(1_000_000_000);
+        let ip = ClientIp::parse("192.0.2.1").unwrap();
+        let left: Result<_, StoreError> = database.write(|tx| {
+            let organisation = tx.upsert_organisation("shop", now)?;
+            let customer = tx.insert_customer(&NewCustomer::of(organisation), now)?.ok_or(StoreError::RowCount(0))?;
+            tx.insert_session(&NewSession { customer, ip: Some(ip), expires_at: now + MARGIN }, now)?;
+            let mut traces = tx.find_traces(customer, None, now)?;
+            tx.erase_customer(&mut traces, now)?;
+            tx.upsert_ip(&IpIntelligence { ip, origin: IpOrigin::default(), facts: "{}".into(), due_at: now })?;
+            tx.erase_customer(&mut traces, now)?;
+            tx.find_ip_due(ip)
+        });
+        assert_eq!(left.unwrap(), None);
     }
 }

@@ -54,9 +54,10 @@ impl Tx<'_> {
         limit: usize,
     ) -> Result<Vec<PendingReferral>, StoreError> {
         let mut statement = self.prepare(
+            // In this order, and not with a look at all customers first.
             "SELECT c.id, r.id FROM pending_referrals AS p
-            JOIN customers AS c ON c.id = p.customer_id
-            JOIN customers AS r
+            CROSS JOIN customers AS c ON c.id = p.customer_id
+            CROSS JOIN customers AS r
                 ON r.organisation_id = c.organisation_id AND r.cu_ref_no = p.cu_ref_no AND r.erased_at IS NULL
             WHERE p.customer_id > ?2 AND c.organisation_id = ?1 AND r.id <> c.id
             ORDER BY p.customer_id LIMIT ?3",

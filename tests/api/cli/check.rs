@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{cli, error, failed, folder_with, overwrite_root_of, without_folder, without_times};
-use crate::app::{spawn_app, write_config, write_private};
+use crate::app::{RIVAL, SHOP, SHOP_DEV, SHOP_ROOT, spawn_app, write_config, write_private};
 
 /// What a successful check prints.
 fn checked(folder: &TempDir) -> String {
@@ -142,6 +142,20 @@ fn files_that_others_can_read_are_a_warning() {
     schema              ok       version 4, as it should be
     database file       WARNING  mode 640: others can get at the customers' addresses in FOLDER/magic-auth.db: chmod 600 it
     ");
+}
+
+#[test]
+fn a_key_of_the_file_that_the_command_line_has_ended_opens_nothing() {
+    let app = spawn_app();
+    for key in [SHOP, SHOP_DEV, SHOP_ROOT] {
+        app.cli_ok(&["key", "revoke", key]);
+        assert!(app.cli(&["check"]).status.success());
+    }
+    app.cli_ok(&["key", "revoke", RIVAL]);
+    let found = found(&app.folder);
+    let message = "WRONG  organisations: 2, keys in the file: 4 (of which the command line has ended 4); every request \
+                   will be a 401: make a key with magic-auth key create";
+    assert!(found.contains(message), "{found}");
 }
 
 #[test]

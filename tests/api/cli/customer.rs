@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use insta::assert_snapshot;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{cu_ref_no, error, without_times};
 use crate::app::{TestApp, spawn_app, spawn_app_with};
+use crate::process::eventually;
 
 const JAN: &str = "jan@barasek.com";
 const DAY: Duration = Duration::from_hours(24);
@@ -358,6 +359,32 @@ fn an_address_can_be_spelled_anew_but_not_be_taken_from_somebody() {
     );
     let kept = super::import::rows(&app.folder, "SELECT email FROM customers ORDER BY id");
     assert_eq!(kept, ["jannovak@gmail.com", "eva@x.cz"]);
+}
+
+#[test]
+fn attempts_stay_with_the_customer_and_not_with_the_address() {
+    let app = spawn_app_with("[throttle.email]\nburst = 1");
+    let new = "jan@new.example";
+    app.shop().identity(JAN);
+    assert_eq!(app.shop().sign_in(JAN).code(), "E006");
+    eventually(|| {
+        shown_attempts(&app, JAN) == [("E006".to_owned(), JAN.to_owned()), ("OK".to_owned(), JAN.to_owned())]
+    });
+    set_email(&app, JAN, new);
+    let before = [("E006".to_owned(), new.to_owned()), ("OK".to_owned(), new.to_owned())];
+    assert_eq!(shown_attempts(&app, new), before);
+    app.advance(DAY);
+    app.shop().identity(JAN);
+    assert_eq!(shown_attempts(&app, JAN), [("OK".to_owned(), JAN.to_owned())]);
+    assert_eq!(shown_attempts(&app, new), before);
+}
+
+/// How the attempts that `show` lists ended, and for which address.
+fn shown_attempts(app: &TestApp, who: &str) -> Vec<(String, String)> {
+    let shown: Value = serde_json::from_str(&customer(app, "show", who, &["--json"])).unwrap();
+    let text = |attempt: &Value, field: &str| attempt[field].as_str().unwrap().to_owned();
+    let attempts = shown["attempts"].as_array().unwrap().iter();
+    attempts.map(|attempt| (text(attempt, "outcome"), text(attempt, "email"))).collect()
 }
 
 /// CVE-2026-9087 (Keycloak): the proof of one address was taken for that of another.

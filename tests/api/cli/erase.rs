@@ -97,7 +97,12 @@ fn what_stays_is_the_cu_ref_no_the_referrals_and_how_attempts_ended() {
 
     No sessions.
 
-    No attempts.
+    attempt at                organisation  key        outcome  count  email  cuRefNo           ip  origin
+    0000-00-00T00:00:00.000Z  shop          PROD…0000  OK       1      -      customer00000001  -   -
+    0000-00-00T00:00:00.000Z  shop          PROD…0000  OK       1      -      customer00000001  -   -
+    0000-00-00T00:00:00.000Z  shop          PROD…0000  E005     1      -      customer00000001  -   -
+    0000-00-00T00:00:00.000Z  shop          PROD…0000  OK       1      -      customer00000001  -   -
+    0000-00-00T00:00:00.000Z  shop          PROD…0000  OK       1      -      customer00000001  -   -
     ");
     assert_eq!(rows(&app.folder, "PRAGMA integrity_check"), ["ok"]);
     assert_eq!(app.count("SELECT count(*) FROM customers WHERE email LIKE 'other%@x.cz'"), 300);
@@ -277,6 +282,17 @@ fn while_somebody_reads_it_says_what_is_left_and_erasing_again_finishes() {
     assert!(is_left(&folder, who), "there is nothing to finish");
     erase(&folder, &reference);
     assert!(!is_left(&folder, who));
+}
+
+#[test]
+fn an_address_that_never_signed_in_is_erased_too() {
+    let app = spawn_app_with("[sign_in]\nunknown_email = \"refuse\"");
+    assert_eq!(app.shop().sign_in("old@barasek.com").code(), "E002");
+    import(&app.folder, "email\nold@barasek.com\n", &[]);
+    app.operator(&["set-email", "old@barasek.com", "new@barasek.com"]);
+    app.operator(&["erase", "new@barasek.com", "--yes"]);
+    let attempts = app.cli_ok(&["attempts"]);
+    assert!(attempts.contains("E002") && !attempts.contains("barasek.com"), "{attempts}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use insta::assert_snapshot;
 
 use super::found;
 use crate::app::write_config;
+use crate::cli::cli;
 use crate::geoip::database;
 
 #[test]
@@ -33,6 +34,26 @@ fn it_says_what_each_file_is_good_for() {
     geoip list          WRONG    [geoip.lists] proxy: FOLDER/proxy.txt:2: not an IP address or a network such as 10.0.0.0/8
     magic-auth: 2 of 14 checks found something wrong
     ");
+}
+
+#[test]
+fn a_rule_that_nothing_can_apply_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(database("city.mmdb"), folder.path().join("city.mmdb")).unwrap();
+    std::fs::write(folder.path().join("vpn.txt"), "192.0.2.1\n").unwrap();
+    let wrong = |deny: &str| {
+        let files = "databases = [\"city.mmdb\"]\nlists = { vpn = [\"vpn.txt\"] }";
+        write_config(&folder, &format!("[geoip]\n{files}\n[sign_in.deny]\n{deny}"));
+        let printed = String::from_utf8(cli(&folder, &["check"]).stdout).unwrap();
+        let line = printed.lines().find(|line| line.starts_with("sign_in.deny"));
+        line.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+    };
+    assert_eq!(wrong("countries = [\"KP\"]\nflags = [\"vpn\", \"anonymous\"]"), None);
+    assert_eq!(
+        wrong("countries = [\"KP\"]\nasns = [64496]\nflags = [\"tor\", \"vpn\", \"hosting\"]").unwrap(),
+        "sign_in.deny WRONG nobody is denied by asns, flags \"tor\", flags \"hosting\": nothing in [geoip] tells it of an \
+         address"
+    );
 }
 
 /// A line with the dates of files that the test has made left out.

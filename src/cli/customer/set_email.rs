@@ -1,0 +1,36 @@
+//! `customer set-email`
+
+use anyhow::bail;
+
+use super::{Who, change, find, mailboxes};
+use crate::cli::Context;
+use crate::config::NewCustomerEmail;
+use crate::domain::EmailAddress;
+
+/// The address counts as authorized when those of new customers do; who was deauthorized stays so.
+pub(super) fn run(context: &Context, who: &Who, address: &EmailAddress) -> anyhow::Result<()> {
+    let now = context.clock.now();
+    let traces = context.open_database()?.read(|tx| {
+        let (_, customer) = find(context, tx, who)?;
+        anyhow::Ok(tx.find_traces(customer.id, mailboxes(&customer), now)?)
+    })?;
+    change(context, who, |tx, customer| {
+        let canonical = address.canonical(context.config.email.canonicalization);
+        let owner = tx.find_customer_by_email(customer.organisation, &canonical, now)?;
+        if let Some(owner) = owner.filter(|owner| owner.id != customer.id) {
+            bail!("the address is that of {}", owner.account.cu_ref_no);
+        }
+        let was_deauthorized = customer.account.email.is_some() && customer.email_authorized_at.is_none();
+        let is_authorized =
+            context.config.sign_in.new_customer_email == NewCustomerEmail::Authorized && !was_deauthorized;
+        tx.set_email(customer.id, address, &canonical, is_authorized.then_some(now))?;
+        // Attempts for which nobody was looked up know only the old address, by which nobody can find them any more.
+        tx.claim_attempts(&traces)?;
+        Ok(format!(
+            "The address of {} is {} now{}.",
+            customer.account.cu_ref_no,
+            address.as_str(),
+            if is_authorized { "" } else { ", and not authorized" }
+        ))
+    })
+}
