@@ -31,10 +31,12 @@ pub struct Keys {
     by_digest: RwLock<HashMap<Digest, Arc<Key>>>,
     limits: RateLimitConfig,
     clock: Clock,
-    /// Milliseconds of the steady clock at which the copy is to be read anew.
-    due: AtomicU64,
-    /// When the copy was read. Held by whoever reads it anew.
-    reading: Mutex<Duration>,
+    /// Milliseconds of the steady clock at which the copy was read.
+    read_at: AtomicU64,
+    /// Those at which that was last tried.
+    tried_at: AtomicU64,
+    /// Held by whoever reads it anew.
+    reading: Mutex<()>,
 }
 
 /// A key in force.
@@ -65,10 +67,11 @@ impl Keys {
             by_digest: RwLock::default(),
             limits,
             clock: clock.clone(),
-            due: AtomicU64::new(0),
+            read_at: AtomicU64::new(0),
+            tried_at: AtomicU64::new(0),
             reading: Mutex::default(),
         };
-        keys.refresh(store, &mut keys.reading.lock().unwrap_or_else(PoisonError::into_inner))?;
+        keys.refresh(store)?;
         Ok(keys)
     }
 
@@ -78,11 +81,18 @@ impl Keys {
     /// # Errors
     /// When the database cannot be read for longer: a key may have been revoked meanwhile.
     pub fn find(&self, presented: &ApiKey, store: &Store) -> Result<Option<Arc<Key>>, StoreError> {
-        if self.is_due() {
-            let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
-            if self.is_due() {
-                self.refresh(store, &mut reading)?;
+        let now = self.clock.steady();
+        let is_older = |moment: &AtomicU64, age| Duration::from_millis(moment.load(Ordering::Acquire)) + age <= now;
+        if is_older(&self.tried_at, MAX_AGE) {
+            let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+            if is_older(&self.tried_at, MAX_AGE)
+                && let Err(error) = self.refresh(store)
+            {
+                error!("the API keys cannot be read: {error}");
             }
+        }
+        if is_older(&self.read_at, MAX_STALE) {
+            return Err(StoreError::Stale);
         }
         let keys = self.by_digest.read().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now();
@@ -90,24 +100,17 @@ impl Keys {
         Ok(keys.get(&presented.digest()).filter(is_in_force).cloned())
     }
 
-    fn is_due(&self) -> bool {
-        self.clock.steady() >= Duration::from_millis(self.due.load(Ordering::Acquire))
-    }
-
     /// Reads the keys anew. A key that was known keeps its quota as it is. Also when it fails, it is not
     /// tried again at once.
-    fn refresh(&self, store: &Store, last_read: &mut Duration) -> Result<(), StoreError> {
+    fn refresh(&self, store: &Store) -> Result<(), StoreError> {
         // The time before the reading, so that what is committed meanwhile is not missed.
-        let now = self.clock.steady();
+        let now = u64::try_from(self.clock.steady().as_millis()).unwrap_or(u64::MAX);
         let result = store.read(|tx| tx.list_unrevoked_keys()).map(|rows| {
             self.replace(&rows);
-            *last_read = now;
+            self.read_at.store(now, Ordering::Release);
         });
-        self.due.store(u64::try_from((now + MAX_AGE).as_millis()).unwrap_or(u64::MAX), Ordering::Release);
-        result.or_else(|error| {
-            error!("the API keys cannot be read: {error}");
-            if now > *last_read + MAX_STALE { Err(error) } else { Ok(()) }
-        })
+        self.tried_at.store(now, Ordering::Release);
+        result
     }
 
     fn replace(&self, rows: &[KeyRow]) {

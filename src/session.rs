@@ -1,6 +1,7 @@
 //! The use cases of a session: telling whose it is, and ending it.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,12 +19,18 @@ pub struct Sessions {
     unwritten: Unwritten,
 }
 
-/// When somebody last asked about a session, where that could not be written: a disk that fails for longer than the
-/// idle time-out ends no session that is in use.
+/// When somebody last asked about a session, for as long as that is not written: a disk that fails for longer than the
+/// idle time-out ends no session that is in use. (After a day more than that, housekeeping does.)
 #[derive(Clone, Debug, Default)]
-struct Unwritten(Arc<Mutex<HashMap<SessionId, Timestamp>>>);
+struct Unwritten(Arc<Mutex<Seen>>);
 
-/// Of so many sessions it is remembered, which takes four MiB.
+#[derive(Debug, Default)]
+struct Seen {
+    sessions: HashMap<SessionId, Timestamp>,
+    pruned_at: Option<Timestamp>,
+}
+
+/// Of so many sessions it is remembered, which takes three MiB.
 const MAX_UNWRITTEN: usize = 100_000;
 
 impl Sessions {
@@ -64,22 +71,21 @@ impl Sessions {
         }
     }
 
-    /// Notes that somebody asks about the session, if it is alive. Only an idle time-out needs to know it, and not
-    /// more exactly than to a twentieth of it: so few questions lead to a write.
+    /// Corrects when somebody last asked about the session, and if it is alive, notes that somebody does. Only an idle
+    /// time-out needs to know it, and not more exactly than to a twentieth of it: so few questions lead to a write.
     fn touch(&self, session: &mut Session, id: SessionId, idle_timeout: Duration, now: Timestamp, store: &Store) {
         if session.last_seen_at + idle_timeout / 20 > now {
             return;
         }
-        let unwritten = self.unwritten.clone();
-        if let Some(seen) = unwritten.sessions().get(&id) {
+        if let Some(seen) = self.unwritten.seen().sessions.get(&id) {
             session.last_seen_at = session.last_seen_at.max(*seen);
         }
         if is_alive(session, self.idle_timeout, now) {
-            let write = store.write(move |tx| tx.touch_session(id, now));
+            self.unwritten.seen().remember(id, now, idle_timeout);
+            let (write, unwritten) = (store.write(move |tx| tx.touch_session(id, now)), self.unwritten.clone());
             actix_web::rt::spawn(async move {
-                match write.await {
-                    Ok(()) => _ = unwritten.sessions().remove(&id),
-                    Err(_) => unwritten.remember(id, now, idle_timeout),
+                if write.await.is_ok() {
+                    unwritten.seen().forget(id, now);
                 }
             });
         }
@@ -87,18 +93,31 @@ impl Sessions {
 }
 
 impl Unwritten {
-    fn remember(&self, id: SessionId, now: Timestamp, idle_timeout: Duration) {
-        let mut sessions = self.sessions();
-        if sessions.len() >= MAX_UNWRITTEN {
-            sessions.retain(|_, seen| *seen + idle_timeout > now);
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    fn remember(&mut self, id: SessionId, now: Timestamp, idle_timeout: Duration) {
+        let is_recent = |at: Timestamp| at + idle_timeout / 20 > now;
+        if self.sessions.len() >= MAX_UNWRITTEN && !self.pruned_at.is_some_and(is_recent) {
+            self.sessions.retain(|_, seen| *seen + idle_timeout > now);
+            self.pruned_at = Some(now);
         }
-        if sessions.len() < MAX_UNWRITTEN {
-            sessions.insert(id, now);
+        let has_room = self.sessions.len() < MAX_UNWRITTEN;
+        match self.sessions.entry(id) {
+            Entry::Occupied(mut seen) => _ = seen.insert(now),
+            Entry::Vacant(place) if has_room => _ = place.insert(now),
+            Entry::Vacant(_) => {}
         }
     }
 
-    fn sessions(&self) -> MutexGuard<'_, HashMap<SessionId, Timestamp>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Unless somebody has asked again since.
+    fn forget(&mut self, id: SessionId, written: Timestamp) {
+        if self.sessions.get(&id) == Some(&written) {
+            self.sessions.remove(&id);
+        }
     }
 }
 

@@ -23,8 +23,10 @@ pub(super) fn run(context: Context) -> anyhow::Result<()> {
 /// Each connection takes two, and shells and supervisors give 1,024, unless one asks for more.
 fn take_descriptors() {
     let limits = getrlimit(Resource::Nofile);
-    // Where there are no more, the server does with those it has.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: limits.maximum, ..limits });
+    let take = |current| setrlimit(Resource::Nofile, Rlimit { current, ..limits }).is_ok();
+    // macOS says that there is no limit, and grants no more than these. Where there are no more, the server does with
+    // those it has.
+    let _ = take(limits.maximum) || take(Some(10_240));
 }
 
 async fn serve(context: Context, log: Log) -> anyhow::Result<()> {
@@ -32,9 +34,12 @@ async fn serve(context: Context, log: Log) -> anyhow::Result<()> {
     if context.config.file.is_none() {
         warn!("there is no config.toml here and none was named: the defaults have no organisation");
     }
-    let signals = StopSignals::listen()?;
+    // Listening replaces the default, which is to die: a file that may not grow is then an ordinary error of the write.
+    let file_too_large = signal(SignalKind::from_raw(libc::SIGXFSZ))?;
     let database = context.config.database.path.display().to_string();
     let application = Application::build(context.config, context.clock)?;
+    // Not before: until here, which may take long, a signal ends the process at once.
+    let signals = StopSignals::listen(file_too_large)?;
     info!(address:% = application.address(), database:%, version = env!("CARGO_PKG_VERSION"); "listening");
     // A supervisor may have closed standard output; the log has said it all.
     let _ = print_line(&welcome(application.address(), &key));
@@ -74,14 +79,9 @@ struct StopSignals {
 }
 
 impl StopSignals {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            // Listening replaces the default, which is to die: a file that may not grow is then an
-            // ordinary error of the write.
-            file_too_large: signal(SignalKind::from_raw(libc::SIGXFSZ))?,
-        })
+    fn listen(file_too_large: Signal) -> std::io::Result<Self> {
+        let [interrupt, terminate] = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
+        Ok(Self { interrupt: interrupt?, terminate: terminate?, file_too_large })
     }
 
     /// Completes at the first signal; the second one ends the process at once.

@@ -114,21 +114,25 @@ impl Config {
         let (deny, geoip) = (&self.sign_in.deny, &self.geoip);
         let has_databases = !geoip.databases.is_empty();
         let ListsConfig { tor, vpn, proxy, hosting } = &geoip.lists;
-        let is_listed = |flag: &Flag| match flag {
+        let is_listed = |flag: Flag| match flag {
             Flag::Tor => !tor.is_empty(),
             Flag::Vpn => !vpn.is_empty(),
             Flag::Proxy => !proxy.is_empty(),
             Flag::Hosting => !hosting.is_empty(),
             Flag::Anonymous => [tor, vpn, proxy].into_iter().any(|list| !list.is_empty()),
         };
-        for (name, is_used, can_match) in [
-            ("countries", !deny.countries.is_empty(), has_databases),
-            ("asns", !deny.asns.is_empty(), has_databases),
-            ("flags", !deny.flags.is_empty(), has_databases || deny.flags.iter().all(is_listed)),
-        ] {
+        for (name, is_used, can_match) in
+            [("countries", !deny.countries.is_empty(), has_databases), ("asns", !deny.asns.is_empty(), has_databases)]
+        {
             if is_used && !can_match {
                 return Err(format!("sign_in.deny.{name} can match nobody: name databases in [geoip]"));
             }
+        }
+        if let Some(flag) = deny.flags.iter().find(|flag| !has_databases && !is_listed(**flag)) {
+            let flag = flag.name();
+            return Err(format!(
+                "sign_in.deny.flags: {flag:?} can match nobody: name databases in [geoip], or a list in [geoip.lists]"
+            ));
         }
         Ok(())
     }

@@ -186,7 +186,8 @@ fn sweep_addresses(
     Ok(Step { next, deleted })
 }
 
-/// Deletes the dead ones among the next sessions. A round goes through the whole table: sessions end at any age.
+/// Deletes the dead ones among the next sessions. A round goes through all that were there when it began: sessions end
+/// at any age.
 fn sweep_sessions(
     tx: &Tx<'_>,
     after: Option<SessionId>,
@@ -199,5 +200,6 @@ fn sweep_sessions(
         tx.delete_session(*id)?;
         deleted += 1;
     }
-    Ok(Step { next: rows.last().map(|(id, _)| *id), deleted })
+    let last = rows.last().filter(|(_, session)| session.created_at < now);
+    Ok(Step { next: last.map(|(id, _)| *id), deleted })
 }

@@ -22,8 +22,8 @@ use super::reply::{ApiError, ReplyCode};
 use super::unread_body::ChunkedBody;
 use crate::domain::{ApiKey, IdentityId};
 
-/// The name of a request: the caller's `X-Request-Id` when it is 1 to 64 of `[A-Za-z0-9._-]` and no secret,
-/// else a random one. It goes back in the same header and into every log line about the request.
+/// The name of a request: the caller's `X-Request-Id` when it is 1 to 64 of `[A-Za-z0-9._-]` and has no
+/// secret in it, else a random one. It goes back in the same header and into every log line about the request.
 #[derive(Clone, Debug)]
 pub(super) struct RequestId(Rc<str>);
 

@@ -30,7 +30,7 @@ use crate::store::StoreError;
             in this order. (OpenAPI has no security scheme for the second.) A key may be limited to some of the \
             operations: each says with its 403 what it needs.\n\n\
             With a `DEV_` key, and only with one, the addresses `e001@magic.test` to `e007@magic.test` answer with that \
-            code, and `ok@magic.test` with a session of a sandbox customer. Nothing of it counts anywhere.",
+            code, and `ok@magic.test` with a session of a sandbox customer. Nothing of it counts but in the key's quota.",
         license(name = "MIT", identifier = "MIT")
     ),
     tags(
@@ -129,7 +129,7 @@ fn add_common_headers(response: &mut Response, has_quota: bool) {
     let mut add = |name: &str, header: Header| {
         response.headers.insert(name.to_owned(), RefOr::T(header));
     };
-    let id = "The request's X-Request-Id when it is 1 to 64 of [A-Za-z0-9._-] and could be no key or identity id, else a random one";
+    let id = "The request's X-Request-Id when it is 1 to 64 of [A-Za-z0-9._-] and has nothing in it that could be a key or an identity id, else a random one";
     add("X-Request-Id", Header::builder().schema(Some(text(""))).description(Some(id)).build());
     if has_quota {
         add("X-RateLimit-Limit", number("The size of the key's bucket of requests; absent for a key without quota", 1));

@@ -133,7 +133,7 @@ struct SignInRequest {
     /// ignored.
     #[schema(example = "1cGIHvFoQDGLAbcA")]
     referral_id: Option<String>,
-    /// The API key, when it is not in the query. With a key in the query, this is not looked at.
+    /// The API key, when it is not in the query. With a key in the query, its value does not matter.
     api_key: Option<String>,
 }
 

@@ -33,6 +33,9 @@ pub enum StoreError {
     /// A reader keeps the WAL from being emptied.
     #[error("a command or program that reads the database keeps its -wal from being emptied: end it, and try again")]
     Blocked,
+    /// What was read last is too old to be believed.
+    #[error("nothing could be read for too long")]
+    Stale,
     /// The writer has ended.
     #[error("the writer has stopped")]
     Stopped,
@@ -112,6 +115,20 @@ pub enum OpenError {
         owner: u32,
         /// The number of the user who runs this.
         user: u32,
+    },
+    /// The file is on a file system that can only be read.
+    #[error("the database {} is on a file system that can only be read: the system's log says whether its disk fails", path.display())]
+    ReadOnly {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It cannot be told whether a file is there.
+    #[error("cannot look at {}: {cause}", path.display())]
+    Look {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        cause: io::Error,
     },
     /// SQLite cannot open or set up the file.
     #[error("cannot open the database {}: {cause}", path.display())]

@@ -30,7 +30,9 @@ use std::path::{Path, PathBuf};
 use r2d2_sqlite::SqliteConnectionManager;
 
 pub use api_keys::{KeyRow, KeySource, KeyState, NewKey};
-pub use attempts::{Attempt, AttemptFilter, AttemptRow, IpTotal, MailboxTotal, OutcomeTotal, ThrottledAttempt};
+pub use attempts::{
+    Attempt, AttemptFilter, AttemptRow, IpTotal, MailboxTotal, OutcomeTotal, ThrottledAttempt, UnclaimedAttempts,
+};
 pub use backup::back_up;
 pub use bans::BanRow;
 pub use connection::{Tx, WAL_LIMIT};
@@ -40,7 +42,7 @@ pub use customers::{
 };
 pub use error::{BatchError, OpenError, StoreError};
 pub use ip_intelligence::{IpIntelligence, IpOrigin};
-pub use lock::ServerLock;
+pub use lock::{ServerLock, real_path};
 pub use organisations::OrganisationRow;
 pub use place::check_place;
 pub use residue::Residue;

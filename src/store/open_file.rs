@@ -1,5 +1,6 @@
 //! The files that the writer has open: which they are, and how it waits for others who have them.
 
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,9 +8,9 @@ use std::time::Duration;
 use log::error;
 use rusqlite::Connection;
 
-use super::BatchError;
 use super::connection::{self, wait_for_lock};
 use super::copy::beside;
+use super::{BatchError, OpenError};
 
 /// How many seconds the writer waits for a lock that another process has: a command writes for milliseconds, so
 /// that two seconds mean that something is wrong, and that nobody should wait any longer.
@@ -38,26 +39,35 @@ pub(super) fn empty_wal(connection: &Connection) -> rusqlite::Result<bool> {
 /// release SQLite's locks.)
 pub(super) struct Files {
     pub(super) path: PathBuf,
-    inodes: [Option<(u64, u64)>; 2],
+    inodes: [Option<Inode>; 2],
 }
 
+/// Device and number.
+type Inode = (u64, u64);
+
 impl Files {
-    pub(super) fn at(path: &Path) -> Self {
-        Self { path: path.to_owned(), inodes: inodes(path) }
+    pub(super) fn at(path: &Path) -> Result<Self, OpenError> {
+        Ok(Self { path: path.to_owned(), inodes: inodes(path)? })
     }
 
     /// That they are still where they were. When somebody has removed or replaced one of them, what is committed
     /// there will not be found by who has the old ones open.
     pub(super) fn check_they_are_there(&self) -> Result<(), BatchError> {
-        if self.inodes == inodes(&self.path) { Ok(()) } else { Err(BatchError::FileGone) }
+        if self.inodes == inodes(&self.path)? { Ok(()) } else { Err(BatchError::FileGone) }
     }
 }
 
-fn inodes(path: &Path) -> [Option<(u64, u64)>; 2] {
-    [path, &beside(path, "-wal")].map(|path| {
-        let metadata = std::fs::metadata(path).ok()?;
-        Some((metadata.dev(), metadata.ino()))
-    })
+fn inodes(path: &Path) -> Result<[Option<Inode>; 2], OpenError> {
+    Ok([inode(path)?, inode(&beside(path, "-wal"))?])
+}
+
+/// `None`: there is no such file. That it cannot be told is another matter, and may pass.
+fn inode(path: &Path) -> Result<Option<Inode>, OpenError> {
+    match std::fs::metadata(path) {
+        Ok(metadata) => Ok(Some((metadata.dev(), metadata.ino()))),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(OpenError::Look { path: path.to_owned(), cause }),
+    }
 }
 
 /// How many bytes the WAL of this database has; none when there is no WAL.

@@ -2,9 +2,10 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
+use rustix::io::Errno;
 use rustix::process::geteuid;
 
 use super::{OpenError, folder_of};
@@ -18,10 +19,14 @@ pub fn check_place(path: &Path) -> Result<(), OpenError> {
     if metadata.is_dir() {
         return Err(OpenError::NotAFile { path: path.to_owned() });
     }
-    if access(path, Access::READ_OK | Access::WRITE_OK).is_err() {
-        return Err(OpenError::NotTheOwner { path: path.to_owned(), owner: metadata.uid(), user: geteuid().as_raw() });
+    access(path, Access::READ_OK | Access::WRITE_OK).map_err(|cause| refused(path.to_owned(), metadata.uid(), cause))
+}
+
+fn refused(path: PathBuf, owner: u32, cause: Errno) -> OpenError {
+    match cause {
+        Errno::ROFS => OpenError::ReadOnly { path },
+        _ => OpenError::NotTheOwner { path, owner, user: geteuid().as_raw() },
     }
-    Ok(())
 }
 
 fn check_folder(folder: &Path) -> Result<(), OpenError> {
@@ -54,6 +59,13 @@ mod tests {
         let nowhere = folder.path().join("a/magic-auth.db");
         assert!(refused(&nowhere).ends_with("/a for the database: make it, or name another in [database] path"));
         check_place(&folder.path().join("magic-auth.db")).unwrap();
+    }
+
+    #[test]
+    fn a_disk_that_can_only_be_read_is_not_taken_for_somebody_elses_file() {
+        let told = |cause| refused("a.db".into(), 998, cause).to_string();
+        assert!(told(Errno::ROFS).contains("a.db is on a file system that can only be read"));
+        assert!(told(Errno::ACCESS).contains("a.db belongs to the user 998"));
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl Writer {
         open_file::be_patient(&connection);
         let mut desk = Desk {
             connection: Some(connection),
-            files: Files::at(path),
+            files: Files::at(path)?,
             is_gone: false,
             clock: Clock::system(),
             metrics: metrics.clone(),
@@ -163,19 +163,26 @@ impl Desk {
         let started = self.clock.steady();
         let result = self.commit(batch);
         let took = self.clock.steady().saturating_sub(started);
-        self.metrics.commit.observe(took.as_secs_f64());
-        self.metrics.batch.observe(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
+        // What wrote nothing did not wait for the disk, and says nothing of it.
+        if !matches!(result, Ok(false)) {
+            self.metrics.commit.observe(took.as_secs_f64());
+            self.metrics.batch.observe(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
+        }
         self.metrics.failures.inc_by(result.is_err().into());
         if self.is_failing.swap(result.is_err(), Ordering::Relaxed) && result.is_ok() {
             info!("the database can be written again");
         }
-        (result, took)
+        (result.map(drop), took)
     }
 
-    /// Commits the batch, but for the jobs that failed by themselves. When it fails, nothing of the
-    /// batch is kept.
-    fn commit(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), BatchError> {
-        self.with_connection(|connection| run_in_transaction(connection, batch))
+    /// Commits the batch, but for the jobs that failed by themselves, and says whether there was anything to write.
+    /// When it fails, nothing of the batch is kept.
+    fn commit(&mut self, batch: &mut [Box<dyn Job>]) -> Result<bool, BatchError> {
+        self.with_connection(|connection| {
+            let before = connection.total_changes();
+            run_in_transaction(connection, batch)?;
+            Ok(connection.total_changes() > before)
+        })
     }
 
     fn empty_wal(&mut self) -> Result<bool, BatchError> {

@@ -152,25 +152,23 @@ fn a_session_that_nobody_asks_about_ends_after_the_idle_timeout() {
 
 #[test]
 fn a_session_in_use_outlives_a_disk_that_fails_for_longer_than_the_idle_timeout() {
-    let app = spawn_app_with("[session]\nidle_timeout = \"10d\"");
+    let app = spawn_app_with("[session]\nidle_timeout = \"10h\"");
     let [asked, forgotten] = [(); 2].map(|()| app.shop().identity("jan@barasek.com"));
     let fail = "CREATE TRIGGER fail BEFORE UPDATE ON sessions BEGIN SELECT RAISE(ABORT, 'no'); END";
     app.database().execute_batch(fail).unwrap();
+    let hour = DAY / 24;
     for _ in 0..3 {
-        app.advance(7 * DAY);
+        app.advance(7 * hour);
         assert!(app.shop().is_logged_in(&asked));
-        // The failure comes a moment after the answer: what is written next is written after it.
-        app.shop().identity("eva@barasek.com");
-        app.shop().identity("eva@barasek.com");
     }
     assert!(!app.shop().is_logged_in(&forgotten));
     app.database().execute_batch("DROP TRIGGER fail").unwrap();
-    app.advance(7 * DAY);
+    app.advance(7 * hour);
     assert!(app.shop().is_logged_in(&asked));
     eventually(|| app.count("SELECT count(*) FROM sessions WHERE last_seen_at > created_at") == 1);
     let app = app.restart();
     assert!(app.shop().is_logged_in(&asked));
-    app.advance(10 * DAY);
+    app.advance(10 * hour);
     assert!(!app.shop().is_logged_in(&asked));
 }
 

@@ -165,6 +165,32 @@ fn a_large_table_is_swept_to_its_end() {
 }
 
 #[test]
+fn a_round_ends_also_while_somebody_signs_in_all_the_time() {
+    let app = spawn_app();
+    app.shop().identity(JAN);
+    let dead = "INSERT INTO sessions (id, digest, customer_id, session_epoch, created_at, expires_at, last_seen_at)
+        VALUES (1, zeroblob(32), 1, 0, 1, 2, 1)";
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                app.client(SHOP_ROOT).identity(EVA);
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        for _ in 0..2 {
+            app.database().execute(dead, []).unwrap();
+            app.advance(HOUR);
+            let is_swept = || app.count("SELECT count(*) FROM sessions WHERE id = 1") == 0;
+            let swept = catch_unwind(AssertUnwindSafe(|| eventually(is_swept)));
+            is_over.store(swept.is_err(), Ordering::Relaxed);
+            swept.unwrap();
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
 fn a_table_that_cannot_be_swept_keeps_no_other_from_it_and_is_swept_when_it_can_be() {
     let app = spawn_app();
     insert_attempts(&app, MANY, -91);

@@ -4,6 +4,7 @@ use magic_auth::clock::Clock;
 use std::cell::RefCell;
 use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -292,6 +293,28 @@ fn a_second_server_is_refused_also_by_another_name_of_the_file() {
     std::os::unix::fs::symlink(process.folder.path().join("magic-auth.db"), other.path().join("magic-auth.db"))
         .unwrap();
     assert!(start_error(&other).contains("another magic-auth server is using the database"));
+}
+
+#[test]
+fn a_database_is_made_where_a_link_leads() {
+    let [folder, data, other] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let real = data.path().join("real.db");
+    std::os::unix::fs::symlink(&real, folder.path().join("magic-auth.db")).unwrap();
+    write_config(&folder, "");
+    let process = start_process(folder);
+    process.shop().identity(JAN);
+    assert_eq!(std::fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o600);
+    write_config(&other, &format!("[database]\npath = {real:?}"));
+    assert!(start_error(&other).contains("another magic-auth server is using the database"));
+    let checked = check(&process.folder);
+    assert!(checked.contains("\nwal ok ") && !checked.contains("\nwal ok 0 B"), "{checked}");
+}
+
+/// What `check` says, with one space between the words.
+fn check(folder: &TempDir) -> String {
+    let output = cli(folder, &["check"]);
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    String::from_utf8(output.stdout).unwrap().lines().map(|line| words(line) + "\n").collect()
 }
 
 #[test]

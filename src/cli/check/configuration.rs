@@ -1,5 +1,5 @@
 //! What `check` says of the configuration. That it can be read and used at all is what [`crate::cli::Cli`] has seen
-//! to before any command, and so that no demo key can be reached by others.
+//! to before any command, and so that with demo keys it listens on loopback alone.
 
 use super::database::Facts;
 use super::{Finding, State, check_mode};

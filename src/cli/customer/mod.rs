@@ -14,9 +14,7 @@ use clap::{Args, Subcommand};
 
 use super::{Context, find_organisation};
 use crate::config::Period;
-use crate::domain::{
-    BanReason, CanonicalEmail, Canonicalization, CuRefNo, EmailAddress, Mailbox, OrganisationId, PhoneNumber, Timestamp,
-};
+use crate::domain::{BanReason, CuRefNo, EmailAddress, OrganisationId, PhoneNumber, Timestamp};
 use crate::store::{CustomerRow, Tx};
 
 #[derive(Debug, Subcommand)]
@@ -51,7 +49,7 @@ pub(super) enum Command {
     Why(why::Arguments),
     /// List customers whose addresses would be one mailbox under another canonicalization
     Duplicates(duplicates::Arguments),
-    /// Give a customer another e-mail address, or a first one; sessions live on
+    /// Give a customer another e-mail address, or a first one; sessions and attempts stay
     SetEmail {
         #[command(flatten)]
         who: Who,
@@ -153,17 +151,6 @@ fn ban(
         if keep_sessions { "; the sessions live on" } else { "; all sessions ended" },
         if replaced { "; this replaces an earlier ban" } else { "" },
     ))
-}
-
-/// The forms that the customer's address may have been recorded in: the rules are those of its time.
-fn canonical_forms(customer: &CustomerRow) -> Option<[CanonicalEmail; 2]> {
-    let email = EmailAddress::parse(customer.account.email.as_deref()?).ok()?;
-    Some([Canonicalization::Provider, Canonicalization::None].map(|rules| email.canonical(rules)))
-}
-
-/// The mailboxes that the customer's address may stand for.
-fn mailboxes(customer: &CustomerRow) -> Option<[Mailbox; 2]> {
-    Some(canonical_forms(customer)?.map(|canonical| canonical.mailbox(customer.organisation)))
 }
 
 fn find(context: &Context, tx: &Tx<'_>, who: &Who) -> anyhow::Result<(OrganisationId, CustomerRow)> {

@@ -2,17 +2,20 @@
 
 use anyhow::bail;
 
-use super::{Who, change, find, mailboxes};
+use super::{Who, change, find};
 use crate::cli::Context;
 use crate::config::NewCustomerEmail;
-use crate::domain::EmailAddress;
+use crate::domain::{EmailAddress, Mailbox, Timestamp};
+use crate::store::{CustomerRow, StoreError, Tx};
 
 /// The address counts as authorized when those of new customers do; who was deauthorized stays so.
 pub(super) fn run(context: &Context, who: &Who, address: &EmailAddress) -> anyhow::Result<()> {
     let now = context.clock.now();
-    let traces = context.open_database()?.read(|tx| {
+    // What knows the old address alone goes along, for by that nobody finds the customer any more.
+    let unclaimed = context.open_database()?.read(|tx| {
         let (_, customer) = find(context, tx, who)?;
-        anyhow::Ok(tx.find_traces(customer.id, mailboxes(&customer), now)?)
+        let mailbox = own_mailbox(context, tx, &customer, now)?;
+        anyhow::Ok(mailbox.map(|mailbox| tx.find_unclaimed_attempts(mailbox)).transpose()?)
     })?;
     change(context, who, |tx, customer| {
         let canonical = address.canonical(context.config.email.canonicalization);
@@ -24,8 +27,9 @@ pub(super) fn run(context: &Context, who: &Who, address: &EmailAddress) -> anyho
         let is_authorized =
             context.config.sign_in.new_customer_email == NewCustomerEmail::Authorized && !was_deauthorized;
         tx.set_email(customer.id, address, &canonical, is_authorized.then_some(now))?;
-        // Attempts for which nobody was looked up know only the old address, by which nobody can find them any more.
-        tx.claim_attempts(&traces)?;
+        if let Some(unclaimed) = &unclaimed {
+            tx.claim_attempts(unclaimed, customer.id)?;
+        }
         Ok(format!(
             "The address of {} is {} now{}.",
             customer.account.cu_ref_no,
@@ -33,4 +37,19 @@ pub(super) fn run(context: &Context, who: &Who, address: &EmailAddress) -> anyho
             if is_authorized { "" } else { ", and not authorized" }
         ))
     })
+}
+
+/// The mailbox of the customer's address, unless by the present rules it is another customer's.
+fn own_mailbox(
+    context: &Context,
+    tx: &Tx<'_>,
+    customer: &CustomerRow,
+    now: Timestamp,
+) -> Result<Option<Mailbox>, StoreError> {
+    let Some(email) = customer.account.email.as_deref().and_then(|email| EmailAddress::parse(email).ok()) else {
+        return Ok(None);
+    };
+    let canonical = email.canonical(context.config.email.canonicalization);
+    let owner = tx.find_customer_by_email(customer.organisation, &canonical, now)?;
+    Ok(owner.filter(|owner| owner.id == customer.id).map(|_| canonical.mailbox(customer.organisation)))
 }

@@ -121,9 +121,9 @@ fn revoke(context: &Context, hint: &str) -> anyhow::Result<()> {
     let revoked = context.open_database()?.write(|tx| {
         let keys = tx.list_keys()?;
         let is_revoked = |row: &KeyRow| row.revoked_at.is_some();
-        // One that has only left the configuration would come back with it. But first meant are those that are there.
-        let has_left = keys.iter().filter(|row| is_named(row, hint)).all(is_revoked);
-        let can = |row: &KeyRow| !is_revoked(row) || (has_left && row.source == KeySource::Config);
+        // Those in force are meant first. One that has only left the configuration would come back with it.
+        let are_all_revoked = keys.iter().filter(|row| is_named(row, hint)).all(is_revoked);
+        let can = |row: &KeyRow| !is_revoked(row) || (are_all_revoked && row.source == KeySource::Config);
         let row = find_by_hint(keys, hint, now, can)?;
         tx.revoke_key(row.id, now)?;
         anyhow::Ok(row)

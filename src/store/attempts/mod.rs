@@ -2,9 +2,11 @@
 
 mod listing;
 mod summary;
+mod unclaimed;
 
 pub use listing::{AttemptFilter, AttemptRow};
 pub use summary::{IpTotal, MailboxTotal, OutcomeTotal};
+pub use unclaimed::UnclaimedAttempts;
 
 use rusqlite::{OptionalExtension as _, params};
 

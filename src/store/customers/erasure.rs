@@ -1,5 +1,4 @@
-//! Where a person stands in the large tables, and forgetting one: everything personal goes, in all tables; what is left
-//! is the `cuRefNo`.
+//! Forgetting a person: everything personal goes, in all tables; what is left is the `cuRefNo`.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -82,19 +81,6 @@ impl Tx<'_> {
         }
         for ip in &traces.ips {
             self.prepare("DELETE FROM ip_intelligence WHERE ip = ?1")?.execute([ip])?;
-        }
-        Ok(())
-    }
-
-    /// Makes the attempts among the traces the customer's, for whom nobody was looked up then.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub fn claim_attempts(&self, traces: &Traces) -> Result<(), StoreError> {
-        let sql = "UPDATE login_attempts SET customer_id = ?2, email = NULL WHERE id = ?1 AND customer_id IS NULL";
-        let mut statement = self.prepare(sql)?;
-        for id in &traces.attempts {
-            statement.execute([*id, traces.customer.0])?;
         }
         Ok(())
     }

@@ -247,7 +247,7 @@ fn the_help_of_customer() {
       sign-out     End all sessions of a customer
       why          Tell what a sign-in would answer now, and why, rule by rule
       duplicates   List customers whose addresses would be one mailbox under another canonicalization
-      set-email    Give a customer another e-mail address, or a first one; sessions live on
+      set-email    Give a customer another e-mail address, or a first one; sessions and attempts stay
       erase        Forget a person for good: only the cuRefNo stays
       import       Import customers from a file; running it again brings in what is missing
       export       Export all customers into a file that can be imported again
@@ -411,7 +411,7 @@ fn the_help_of_customer_list() {
 #[test]
 fn the_help_of_customer_set_email() {
     assert_snapshot!(help(&["customer", "set-email"]), @"
-    Give a customer another e-mail address, or a first one; sessions live on
+    Give a customer another e-mail address, or a first one; sessions and attempts stay
 
     Usage: magic-auth customer set-email [OPTIONS] <EMAIL|PHONE|CUREFNO> <ADDRESS>
 
