@@ -82,16 +82,17 @@ impl Keys {
     /// When the database cannot be read for longer: a key may have been revoked meanwhile.
     pub fn find(&self, presented: &ApiKey, store: &Store) -> Result<Option<Arc<Key>>, StoreError> {
         let now = self.clock.steady();
-        let is_older = |moment: &AtomicU64, age| Duration::from_millis(moment.load(Ordering::Acquire)) + age <= now;
-        if is_older(&self.tried_at, MAX_AGE) {
+        let is_due = || Duration::from_millis(self.tried_at.load(Ordering::Acquire)) + MAX_AGE <= now;
+        if is_due() {
             let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
-            if is_older(&self.tried_at, MAX_AGE)
+            if is_due()
                 && let Err(error) = self.refresh(store)
             {
                 error!("the API keys cannot be read: {error}");
             }
         }
-        if is_older(&self.read_at, MAX_STALE) {
+        // By the time it is now: the reading may have taken long.
+        if Duration::from_millis(self.read_at.load(Ordering::Acquire)) + MAX_STALE <= self.clock.steady() {
             return Err(StoreError::Stale);
         }
         let keys = self.by_digest.read().unwrap_or_else(PoisonError::into_inner);

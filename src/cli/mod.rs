@@ -26,7 +26,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::OrganisationId;
 use crate::http;
-use crate::store::{Database, OpenError, Tx, real_path};
+use crate::store::{Database, OpenError, Tx};
 use output::Output;
 
 /// Passwordless customer sign-in by e-mail: one binary, one SQLite file, one TOML file.
@@ -111,8 +111,7 @@ impl Cli {
 
     fn try_run(self) -> anyhow::Result<()> {
         let context = || {
-            let mut config = Config::load(self.config.as_deref())?;
-            config.database.path = real_path(&config.database.path);
+            let config = Config::load(self.config.as_deref())?;
             anyhow::Ok(Context { config, clock: Clock::system(), output: Output { json: self.json } })
         };
         match self.command.unwrap_or(Command::Serve) {

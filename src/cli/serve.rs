@@ -26,7 +26,7 @@ fn take_descriptors() {
     let take = |current| setrlimit(Resource::Nofile, Rlimit { current, ..limits }).is_ok();
     // macOS says that there is no limit, and grants no more than these. Where there are no more, the server does with
     // those it has.
-    let _ = take(limits.maximum) || take(Some(10_240));
+    let _ = take(limits.maximum) || take(limits.current.map(|current| current.max(10_240)));
 }
 
 async fn serve(context: Context, log: Log) -> anyhow::Result<()> {

@@ -1,5 +1,6 @@
 //! A line of JSON as a row.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, BufRead, Read as _};
 
@@ -10,6 +11,9 @@ use super::record::{Field, Record};
 
 /// A longer line is no contact.
 pub(super) const MAX_LINE: u64 = 64 * 1_024;
+
+/// So many members that are no fields are told of: each line could have others.
+const MAX_UNKNOWN: usize = 20;
 
 /// A line with its end; `None` at the end of the file. Of a line that is too long, the beginning.
 pub(super) fn read_line(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
@@ -23,7 +27,8 @@ pub(super) fn read_line(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>>
     Ok(Some(line))
 }
 
-pub(super) fn read_object(line: &[u8]) -> Record {
+/// What the line says. Members that are no fields are added to `unknown`.
+pub(super) fn read_object(line: &[u8], unknown: &mut BTreeSet<String>) -> Record {
     if line.len() as u64 == MAX_LINE {
         return Record::unreadable(format!("longer than {MAX_LINE} bytes"));
     }
@@ -39,7 +44,12 @@ pub(super) fn read_object(line: &[u8]) -> Record {
     };
     let mut record = Record::default();
     for (name, value) in members {
-        let Some(field) = Field::named(&name) else { continue };
+        let Some(field) = Field::named(&name) else {
+            if unknown.len() < MAX_UNKNOWN {
+                unknown.insert(name);
+            }
+            continue;
+        };
         match value {
             Value::Null => {}
             Value::String(text) => record.set(field, &text),

@@ -1,5 +1,6 @@
 //! Reading a file of contacts row by row: CSV with a header, or JSON lines, told apart by what is in it.
 
+use std::collections::BTreeSet;
 use std::io::{self, BufRead, ErrorKind, Read as _, Write};
 
 use csv::{ByteRecord, ReaderBuilder, WriterBuilder};
@@ -59,7 +60,7 @@ pub struct Rows<R>(Input<R>);
 
 enum Input<R> {
     Csv { reader: csv::Reader<Lines<R>>, header: ByteRecord, fields: Vec<Option<Field>>, delimiter: u8 },
-    Json { input: R, line: u64 },
+    Json { input: R, line: u64, unknown: BTreeSet<String> },
 }
 
 impl<R: BufRead> Rows<R> {
@@ -70,7 +71,7 @@ impl<R: BufRead> Rows<R> {
     pub fn open(mut input: R) -> Result<Self, FormatError> {
         let blank = skip_blank(&mut input)?;
         if input.fill_buf()?.first() == Some(&b'{') {
-            return Ok(Self(Input::Json { input, line: blank }));
+            return Ok(Self(Input::Json { input, line: blank, unknown: BTreeSet::new() }));
         }
         let mut first = Vec::new();
         input.by_ref().take(MAX_LINE).read_until(b'\n', &mut first)?;
@@ -88,12 +89,17 @@ impl<R: BufRead> Rows<R> {
         Ok(Self(Input::Csv { reader, header, fields, delimiter }))
     }
 
-    /// The columns that are no fields of a contact, and are left out.
+    /// The columns that are no fields of a contact, and are left out; of JSON lines, such members of those that were
+    /// read, or some of them if there are many.
     #[must_use]
     pub fn unknown_columns(&self) -> Vec<String> {
-        let Input::Csv { header, fields, .. } = &self.0 else { return Vec::new() };
-        let unknown = header.iter().zip(fields).filter(|(_, field)| field.is_none());
-        unknown.map(|(name, _)| String::from_utf8_lossy(name).into_owned()).collect()
+        match &self.0 {
+            Input::Csv { header, fields, .. } => {
+                let unknown = header.iter().zip(fields).filter(|(_, field)| field.is_none());
+                unknown.map(|(name, _)| String::from_utf8_lossy(name).into_owned()).collect()
+            }
+            Input::Json { unknown, .. } => unknown.iter().cloned().collect(),
+        }
     }
 
     /// A place for rows of this file that are not taken.
@@ -117,11 +123,11 @@ impl<R: BufRead> Rows<R> {
                 let Some((line, raw)) = read_record(reader)? else { return Ok(None) };
                 Ok(Some(Row { line, record: read_cells(&raw, fields), raw: Raw::Csv(raw) }))
             }
-            Input::Json { input, line } => loop {
+            Input::Json { input, line, unknown } => loop {
                 let Some(raw) = read_line(input)? else { return Ok(None) };
                 *line += 1;
                 if !raw.trim_ascii().is_empty() {
-                    return Ok(Some(Row { line: *line, record: read_object(&raw), raw: Raw::Json(raw) }));
+                    return Ok(Some(Row { line: *line, record: read_object(&raw, unknown), raw: Raw::Json(raw) }));
                 }
             },
         }

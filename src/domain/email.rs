@@ -130,6 +130,12 @@ impl CanonicalEmail {
         Self(format!("sandbox:{}", email.as_str()))
     }
 
+    /// The canonical form that the database has kept.
+    #[must_use]
+    pub fn from_kept(text: String) -> Self {
+        Self(text)
+    }
+
     /// The canonical form, for the database.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -7,6 +7,7 @@ use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::config::DbConfig;
 use rusqlite::{CachedStatement, Connection, OpenFlags, ffi};
 
+use super::lock::real_path;
 use super::place::{check_place, make_private};
 use super::{OpenError, StoreError, schema};
 
@@ -58,7 +59,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     check_place(path)?;
     let unusable = |cause| OpenError::Unusable { path: path.to_owned(), cause };
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    make_private(path);
+    make_private(&real_path(path));
     let connection = open(path, flags).map_err(unusable)?;
     schema::recognise(&connection).map_err(|error| OpenError::at(path, error))?;
     match set_up_writing(&connection).map_err(unusable)?.as_str() {

@@ -117,7 +117,7 @@ pub enum OpenError {
         user: u32,
     },
     /// The file is on a file system that can only be read.
-    #[error("the database {} is on a file system that can only be read: the system's log says whether its disk fails", path.display())]
+    #[error("the database {} can only be read from here: see the system's log for its disk, or with systemd, name its folder in ReadWritePaths=", path.display())]
     ReadOnly {
         /// The file.
         path: PathBuf,

@@ -42,7 +42,8 @@ pub use customers::{
 };
 pub use error::{BatchError, OpenError, StoreError};
 pub use ip_intelligence::{IpIntelligence, IpOrigin};
-pub use lock::{ServerLock, real_path};
+pub use lock::ServerLock;
+pub use open_file::wal_size;
 pub use organisations::OrganisationRow;
 pub use place::check_place;
 pub use residue::Residue;
@@ -218,7 +219,7 @@ impl Store {
     /// How many bytes the WAL has on the disk.
     #[must_use]
     pub fn wal_size(&self) -> u64 {
-        open_file::wal_size(&self.path)
+        wal_size(&self.path)
     }
 
     /// Has the writer move all of the WAL into the database and cut it down to nothing. Says whether that was

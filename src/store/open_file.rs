@@ -10,6 +10,7 @@ use rusqlite::Connection;
 
 use super::connection::{self, wait_for_lock};
 use super::copy::beside;
+use super::lock::real_path;
 use super::{BatchError, OpenError};
 
 /// How many seconds the writer waits for a lock that another process has: a command writes for milliseconds, so
@@ -39,6 +40,7 @@ pub(super) fn empty_wal(connection: &Connection) -> rusqlite::Result<bool> {
 /// release SQLite's locks.)
 pub(super) struct Files {
     pub(super) path: PathBuf,
+    wal: PathBuf,
     inodes: [Option<Inode>; 2],
 }
 
@@ -47,18 +49,19 @@ type Inode = (u64, u64);
 
 impl Files {
     pub(super) fn at(path: &Path) -> Result<Self, OpenError> {
-        Ok(Self { path: path.to_owned(), inodes: inodes(path)? })
+        let wal = wal_of(path);
+        Ok(Self { path: path.to_owned(), inodes: inodes(path, &wal)?, wal })
     }
 
     /// That they are still where they were. When somebody has removed or replaced one of them, what is committed
     /// there will not be found by who has the old ones open.
     pub(super) fn check_they_are_there(&self) -> Result<(), BatchError> {
-        if self.inodes == inodes(&self.path)? { Ok(()) } else { Err(BatchError::FileGone) }
+        if self.inodes == inodes(&self.path, &self.wal)? { Ok(()) } else { Err(BatchError::FileGone) }
     }
 }
 
-fn inodes(path: &Path) -> Result<[Option<Inode>; 2], OpenError> {
-    Ok([inode(path)?, inode(&beside(path, "-wal"))?])
+fn inodes(path: &Path, wal: &Path) -> Result<[Option<Inode>; 2], OpenError> {
+    Ok([inode(path)?, inode(wal)?])
 }
 
 /// `None`: there is no such file. That it cannot be told is another matter, and may pass.
@@ -71,6 +74,12 @@ fn inode(path: &Path) -> Result<Option<Inode>, OpenError> {
 }
 
 /// How many bytes the WAL of this database has; none when there is no WAL.
-pub(super) fn wal_size(path: &Path) -> u64 {
-    std::fs::metadata(beside(path, "-wal")).map_or(0, |metadata| metadata.len())
+#[must_use]
+pub fn wal_size(path: &Path) -> u64 {
+    std::fs::metadata(wal_of(path)).map_or(0, |metadata| metadata.len())
+}
+
+/// SQLite puts it beside the file, and not beside a link to it.
+fn wal_of(path: &Path) -> PathBuf {
+    beside(&real_path(path), "-wal")
 }

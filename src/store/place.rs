@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn a_disk_that_can_only_be_read_is_not_taken_for_somebody_elses_file() {
         let told = |cause| refused("a.db".into(), 998, cause).to_string();
-        assert!(told(Errno::ROFS).contains("a.db is on a file system that can only be read"));
+        assert!(told(Errno::ROFS).contains("a.db can only be read from here"));
         assert!(told(Errno::ACCESS).contains("a.db belongs to the user 998"));
     }
 

@@ -8,6 +8,7 @@ use indicatif::HumanBytes;
 use super::database::Facts;
 use super::{Finding, State};
 use crate::domain::Timestamp;
+use crate::store::wal_size;
 
 /// 2026-01-01, before which there was no such program, and 2100-01-01.
 const REASONABLE_TIMES: std::ops::Range<Timestamp> =
@@ -27,12 +28,8 @@ const NO_SPACE: u64 = 16 << 20;
 const LARGE_WAL: u64 = 128 << 20;
 
 pub(super) fn check(database: &Path, now: Timestamp, facts: Option<&Facts>) -> Vec<Finding> {
-    let size = |suffix: &str| {
-        let mut path = database.as_os_str().to_owned();
-        path.push(suffix);
-        std::fs::metadata(path).map_or(0, |metadata| metadata.len())
-    };
-    let (wal, whole) = (size("-wal"), size("") + size("-wal"));
+    let wal = wal_size(database);
+    let whole = wal + std::fs::metadata(database).map_or(0, |metadata| metadata.len());
     let mut findings = vec![check_clock(now, facts.and_then(|facts| facts.newest)), check_wal(wal)];
     findings.extend(free_space(database).map(|free| check_disk(free, whole)));
     findings

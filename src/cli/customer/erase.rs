@@ -6,9 +6,8 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::Args;
 
-use super::{Who, find, name};
+use super::{Who, canonical_forms, find, name, own_mailboxes};
 use crate::cli::Context;
-use crate::domain::{Canonicalization, EmailAddress};
 use crate::store::{CustomerRow, Residue, ServerLock};
 
 #[derive(Debug, Args)]
@@ -27,13 +26,8 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()
     if !arguments.yes {
         confirm(&customer)?;
     }
-    let email = customer.account.email.as_deref().and_then(|email| EmailAddress::parse(email).ok());
-    // The address was recorded under the rules of its time.
-    let rules = [Canonicalization::Provider, Canonicalization::None];
-    let canonicals = email.map(|email| rules.map(|rules| email.canonical(rules)));
-    let mailboxes = canonicals.as_ref().map(|forms| forms.each_ref().map(|canonical| canonical.mailbox(organisation)));
-    let mut traces = database.read(|tx| tx.find_traces(customer.id, mailboxes, now))?;
-    let residue = Residue::of(organisation, &customer.account, canonicals.as_ref());
+    let mut traces = database.read(|tx| tx.find_traces(customer.id, own_mailboxes(tx, &customer, now)?, now))?;
+    let residue = Residue::of(organisation, &customer.account, canonical_forms(&customer).as_ref());
     database.write(|tx| tx.erase_customer(&mut traces, now))?;
     // What a running server has still in its memory, it writes within that time.
     if ServerLock::take(&context.config.database.path).is_err() {

@@ -52,10 +52,8 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()
     let progress = Progress::of(&arguments.file)?;
     let mut rows = Rows::open(open(&arguments.file, &progress)?).with_context(|| name(&arguments.file))?;
     let mut target = Target::open(context, arguments)?;
-    let unknown: Vec<_> = rows.unknown_columns().iter().map(|column| format!("{column:?}")).collect();
-    if !unknown.is_empty() {
-        note(&format!("columns that are left out: {}", unknown.join(", ")));
-    }
+    let of_header = rows.unknown_columns();
+    note_unknown(&of_header);
     target.database.prepare_for_many_writes()?;
     let rules = context.config.email.canonicalization;
     let mut work = Work {
@@ -65,6 +63,9 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()
         line: 0,
     };
     let is_done = work.work_off(context, arguments, &mut rows).with_context(|| work.stopped(arguments))?;
+    if of_header.is_empty() {
+        note_unknown(&rows.unknown_columns());
+    }
     let unsettled = "not all referrals were recorded: run it again to record the rest";
     let report = work.importer.settle_referrals().context(unsettled)?;
     work.rejected.finish()?;
@@ -75,6 +76,13 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()
         (true, 0) => Ok(()),
         (true, 1) => bail!("one row is wrong and was not imported"),
         (true, count) => bail!("{count} rows are wrong and were not imported"),
+    }
+}
+
+fn note_unknown(columns: &[String]) {
+    if !columns.is_empty() {
+        let names: Vec<_> = columns.iter().map(|column| format!("{column:?}")).collect();
+        note(&format!("columns that are left out: {}", names.join(", ")));
     }
 }
 
@@ -97,10 +105,12 @@ impl Work<'_, '_> {
     ) -> anyhow::Result<bool> {
         let is_authorized = context.config.sign_in.new_customer_email == NewCustomerEmail::Authorized;
         while !self.progress.interrupt.has_come() {
-            let now = context.clock.now();
-            let defaults = Defaults { country: arguments.default_country, is_authorized, created_at: now };
             match rows.next() {
-                Some(Ok(row)) => self.take(row, &defaults)?,
+                Some(Ok(row)) => {
+                    // By the time at which the row is there: a pipe may be waited for.
+                    let created_at = context.clock.now();
+                    self.take(row, &Defaults { country: arguments.default_country, is_authorized, created_at })?;
+                }
                 end => {
                     // Also when the rest cannot be read.
                     self.write()?;

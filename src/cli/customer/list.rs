@@ -146,7 +146,38 @@ fn searched(row: &CustomerRow) -> String {
     folded(&texts.chain(phone.as_deref()).collect::<Vec<_>>().join(" "))
 }
 
-/// The text in lower case and without accents.
+/// The text in lower case and without accents, also those that Unicode takes for a part of the letter.
 fn folded(text: &str) -> String {
-    text.nfd().filter(|character| !is_combining_mark(*character)).flat_map(char::to_lowercase).collect()
+    let mut folded = String::with_capacity(text.len());
+    for character in text.nfd().filter(|character| !is_combining_mark(*character)).flat_map(char::to_lowercase) {
+        match character {
+            'ς' => folded.push('σ'),
+            'ß' => folded.push_str("ss"),
+            'ł' => folded.push('l'),
+            'ø' => folded.push('o'),
+            'đ' => folded.push('d'),
+            'æ' => folded.push_str("ae"),
+            'œ' => folded.push_str("oe"),
+            other => folded.push(other),
+        }
+    }
+    folded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_searched_for_is_found_however_it_is_written() {
+        for (stored, typed) in [
+            ("Γιώργος", "ΓΙΩΡΓΟΣ"),
+            ("Weiß", "WEISS"),
+            ("Łukasz", "lukasz"),
+            ("Sørensen", "sorensen"),
+            ("Đorđe", "DORDE"),
+        ] {
+            assert_eq!(folded(stored), folded(typed));
+        }
+    }
 }

@@ -14,8 +14,10 @@ use clap::{Args, Subcommand};
 
 use super::{Context, find_organisation};
 use crate::config::Period;
-use crate::domain::{BanReason, CuRefNo, EmailAddress, OrganisationId, PhoneNumber, Timestamp};
-use crate::store::{CustomerRow, Tx};
+use crate::domain::{
+    BanReason, CanonicalEmail, Canonicalization, CuRefNo, EmailAddress, Mailbox, OrganisationId, PhoneNumber, Timestamp,
+};
+use crate::store::{CustomerRow, StoreError, Tx};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -151,6 +153,24 @@ fn ban(
         if keep_sessions { "; the sessions live on" } else { "; all sessions ended" },
         if replaced { "; this replaces an earlier ban" } else { "" },
     ))
+}
+
+/// The forms that the customer's address may have been recorded in: by the rules of its time.
+fn canonical_forms(customer: &CustomerRow) -> Option<[CanonicalEmail; 2]> {
+    let email = EmailAddress::parse(customer.account.email.as_deref()?).ok()?;
+    Some([Canonicalization::Provider, Canonicalization::None].map(|rules| email.canonical(rules)))
+}
+
+/// The mailboxes of these, but for one that is another customer's.
+fn own_mailboxes(tx: &Tx<'_>, customer: &CustomerRow, now: Timestamp) -> Result<Vec<Mailbox>, StoreError> {
+    let mut own = Vec::new();
+    for form in canonical_forms(customer).into_iter().flatten() {
+        let owner = tx.find_customer_by_email(customer.organisation, &form, now)?;
+        if owner.is_none_or(|owner| owner.id == customer.id) {
+            own.push(form.mailbox(customer.organisation));
+        }
+    }
+    Ok(own)
 }
 
 fn find(context: &Context, tx: &Tx<'_>, who: &Who) -> anyhow::Result<(OrganisationId, CustomerRow)> {

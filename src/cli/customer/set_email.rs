@@ -5,8 +5,7 @@ use anyhow::bail;
 use super::{Who, change, find};
 use crate::cli::Context;
 use crate::config::NewCustomerEmail;
-use crate::domain::{EmailAddress, Mailbox, Timestamp};
-use crate::store::{CustomerRow, StoreError, Tx};
+use crate::domain::EmailAddress;
 
 /// The address counts as authorized when those of new customers do; who was deauthorized stays so.
 pub(super) fn run(context: &Context, who: &Who, address: &EmailAddress) -> anyhow::Result<()> {
@@ -14,8 +13,7 @@ pub(super) fn run(context: &Context, who: &Who, address: &EmailAddress) -> anyho
     // What knows the old address alone goes along, for by that nobody finds the customer any more.
     let unclaimed = context.open_database()?.read(|tx| {
         let (_, customer) = find(context, tx, who)?;
-        let mailbox = own_mailbox(context, tx, &customer, now)?;
-        anyhow::Ok(mailbox.map(|mailbox| tx.find_unclaimed_attempts(mailbox)).transpose()?)
+        anyhow::Ok(tx.find_unclaimed_attempts(customer.id)?)
     })?;
     change(context, who, |tx, customer| {
         let canonical = address.canonical(context.config.email.canonicalization);
@@ -28,7 +26,7 @@ pub(super) fn run(context: &Context, who: &Who, address: &EmailAddress) -> anyho
             context.config.sign_in.new_customer_email == NewCustomerEmail::Authorized && !was_deauthorized;
         tx.set_email(customer.id, address, &canonical, is_authorized.then_some(now))?;
         if let Some(unclaimed) = &unclaimed {
-            tx.claim_attempts(unclaimed, customer.id)?;
+            tx.claim_attempts(unclaimed)?;
         }
         Ok(format!(
             "The address of {} is {} now{}.",
@@ -37,19 +35,4 @@ pub(super) fn run(context: &Context, who: &Who, address: &EmailAddress) -> anyho
             if is_authorized { "" } else { ", and not authorized" }
         ))
     })
-}
-
-/// The mailbox of the customer's address, unless by the present rules it is another customer's.
-fn own_mailbox(
-    context: &Context,
-    tx: &Tx<'_>,
-    customer: &CustomerRow,
-    now: Timestamp,
-) -> Result<Option<Mailbox>, StoreError> {
-    let Some(email) = customer.account.email.as_deref().and_then(|email| EmailAddress::parse(email).ok()) else {
-        return Ok(None);
-    };
-    let canonical = email.canonical(context.config.email.canonicalization);
-    let owner = tx.find_customer_by_email(customer.organisation, &canonical, now)?;
-    Ok(owner.filter(|owner| owner.id == customer.id).map(|_| canonical.mailbox(customer.organisation)))
 }

@@ -5,12 +5,12 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::list::ListedCustomer;
-use super::{Who, find};
+use super::{Who, find, own_mailboxes};
 use crate::cli::Context;
 use crate::cli::attempts::{ShownAttempt, attempts_table};
 use crate::cli::output::{or_dash, table};
 use crate::config::Period;
-use crate::domain::{EmailAddress, Timestamp};
+use crate::domain::Timestamp;
 use crate::session::is_alive;
 use crate::store::{AttemptFilter, BanRow, Session};
 
@@ -54,16 +54,13 @@ struct ShownSession {
 pub(super) fn run(context: &Context, who: &Who) -> anyhow::Result<()> {
     let now = context.clock.now();
     let idle_timeout = context.config.session.idle_timeout.map(Period::get);
-    let rules = context.config.email.canonicalization;
     let shown = context.open_database()?.read(|tx| {
         let (organisation, customer) = find(context, tx, who)?;
-        // For what the throttle refused, nobody was looked up: it has only the mailbox.
-        let email = customer.account.email.as_ref().and_then(|email| EmailAddress::parse(email).ok());
-        let mailbox = email.map(|email| email.canonical(rules).mailbox(organisation));
         let filter = AttemptFilter {
             organisation: Some(organisation),
             customer: Some(customer.id),
-            mailboxes: Some(mailbox.into_iter().collect()),
+            // For what the throttle refused, nobody was looked up: it has only the mailbox.
+            mailboxes: Some(own_mailboxes(tx, &customer, now)?),
             limit: SHOWN,
             ..AttemptFilter::default()
         };

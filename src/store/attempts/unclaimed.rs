@@ -1,13 +1,14 @@
 //! Attempts for which nobody was looked up: they know a mailbox and no customer.
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension as _, params};
 
-use crate::domain::{CustomerId, Mailbox};
+use crate::domain::{CanonicalEmail, CustomerId, Mailbox, OrganisationId};
 use crate::store::{StoreError, Tx};
 
-/// Those for a mailbox, in a table that is too large to be searched while others wait to write.
+/// Those for a customer's mailbox, in a table that is too large to be searched while others wait to write.
 #[derive(Debug)]
 pub struct UnclaimedAttempts {
+    customer: CustomerId,
     mailbox: Mailbox,
     attempts: Vec<i64>,
     /// From here on the table has to be searched once more.
@@ -15,25 +16,39 @@ pub struct UnclaimedAttempts {
 }
 
 impl Tx<'_> {
-    /// Finds the attempts for a mailbox for which nobody was looked up. Reads the table.
+    /// Finds the attempts for the customer's mailbox for which nobody was looked up; `None` without an address. (The
+    /// mailbox is that of the form in which the address is kept, which is the customer's whatever the rules are now.)
+    /// Reads the table.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn find_unclaimed_attempts(&self, mailbox: Mailbox) -> Result<UnclaimedAttempts, StoreError> {
+    pub fn find_unclaimed_attempts(&self, customer: CustomerId) -> Result<Option<UnclaimedAttempts>, StoreError> {
+        let mut statement = self.prepare(
+            "SELECT organisation_id, email_canonical FROM customers WHERE id = ?1 AND email_canonical IS NOT NULL",
+        )?;
+        let mailbox = statement.query_row([customer.0], |row| {
+            let organisation = OrganisationId(row.get(0)?);
+            Ok(CanonicalEmail::from_kept(row.get(1)?).mailbox(organisation))
+        });
+        let Some(mailbox) = mailbox.optional()? else { return Ok(None) };
         let next = "SELECT coalesce(max(id), 0) + 1 FROM login_attempts";
         let next = self.prepare(next)?.query_row([], |row| row.get(0))?;
-        Ok(UnclaimedAttempts { mailbox, attempts: self.list_unclaimed_attempts(mailbox, 0)?, next })
+        let attempts = self.list_unclaimed_attempts(mailbox, 0)?;
+        Ok(Some(UnclaimedAttempts { customer, mailbox, attempts, next }))
     }
 
-    /// Gives the attempts to the customer whose mailbox it is.
+    /// Gives the attempts to the customer.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn claim_attempts(&self, unclaimed: &UnclaimedAttempts, customer: CustomerId) -> Result<(), StoreError> {
-        let mut statement = self.prepare("UPDATE login_attempts SET customer_id = ?2, email = NULL WHERE id = ?1")?;
-        let newer = self.list_unclaimed_attempts(unclaimed.mailbox, unclaimed.next)?;
-        for id in unclaimed.attempts.iter().chain(&newer) {
-            statement.execute([*id, customer.0])?;
+    pub fn claim_attempts(&self, unclaimed: &UnclaimedAttempts) -> Result<(), StoreError> {
+        let UnclaimedAttempts { customer, mailbox, attempts, next } = unclaimed;
+        let mut statement = self.prepare(
+            "UPDATE login_attempts SET customer_id = ?2, email = NULL
+            WHERE id = ?1 AND mailbox = ?3 AND customer_id IS NULL",
+        )?;
+        for id in attempts.iter().chain(&self.list_unclaimed_attempts(*mailbox, *next)?) {
+            statement.execute([*id, customer.0, mailbox.0])?;
         }
         Ok(())
     }

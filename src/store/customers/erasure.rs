@@ -12,7 +12,7 @@ use crate::store::{StoreError, Tx};
 #[derive(Debug)]
 pub struct Traces {
     customer: CustomerId,
-    mailboxes: Option<[Mailbox; 2]>,
+    mailboxes: Vec<Mailbox>,
     sessions: Vec<i64>,
     attempts: Vec<i64>,
     /// From where all these came: a running server may still be finding out who is behind them.
@@ -26,23 +26,23 @@ pub struct Traces {
 const MARGIN: Duration = Duration::from_mins(1);
 
 impl Tx<'_> {
-    /// Finds the traces of a customer, whose address may stand for these mailboxes. Reads both tables.
+    /// Finds the traces of a customer, whose address stands for these mailboxes (at most two). Reads both tables.
     ///
     /// # Errors
     /// When the database fails.
     pub fn find_traces(
         &self,
         customer: CustomerId,
-        mailboxes: Option<[Mailbox; 2]>,
+        mailboxes: Vec<Mailbox>,
         now: Timestamp,
     ) -> Result<Traces, StoreError> {
         let newest = "SELECT coalesce(max(id), 0) FROM login_attempts";
         let newest: i64 = self.prepare(newest)?.query_row([], |row| row.get(0))?;
         let mut traces = Traces {
             customer,
-            mailboxes,
             sessions: self.list_session_numbers(customer, 0)?,
-            attempts: self.list_attempt_numbers(customer, mailboxes, 0)?,
+            attempts: self.list_attempt_numbers(customer, &mailboxes, 0)?,
+            mailboxes,
             ips: BTreeSet::new(),
             next_session: SessionId::earliest_at(now - MARGIN),
             next_attempt: newest + 1,
@@ -70,7 +70,7 @@ impl Tx<'_> {
             self.prepare(&format!("DELETE FROM {table} WHERE customer_id = ?1"))?.execute([customer.0])?;
         }
         traces.sessions.extend(self.list_session_numbers(customer, traces.next_session.as_i64())?);
-        traces.attempts.extend(self.list_attempt_numbers(customer, traces.mailboxes, traces.next_attempt)?);
+        traces.attempts.extend(self.list_attempt_numbers(customer, &traces.mailboxes, traces.next_attempt)?);
         self.note_ips(traces)?;
         for id in &traces.sessions {
             self.prepare("DELETE FROM sessions WHERE id = ?1")?.execute([id])?;
@@ -105,17 +105,15 @@ impl Tx<'_> {
     fn list_attempt_numbers(
         &self,
         customer: CustomerId,
-        mailboxes: Option<[Mailbox; 2]>,
+        mailboxes: &[Mailbox],
         first: i64,
     ) -> Result<Vec<i64>, StoreError> {
-        // Attempts that were refused before the customer was looked up name the mailbox alone: that of the address, or of
-        // one that the customer had before. Whoever has it now has attempts of their own.
+        // Attempts that were refused before the customer was looked up name the mailbox alone.
         let mut statement = self.prepare(
             "SELECT id FROM login_attempts
-            WHERE id >= ?1 AND (customer_id = ?2 OR customer_id IS NULL AND (mailbox IN (?3, ?4)
-                OR mailbox IN (SELECT mailbox FROM login_attempts WHERE customer_id = ?2 AND mailbox IS NOT NULL)))",
+            WHERE id >= ?1 AND (customer_id = ?2 OR customer_id IS NULL AND mailbox IN (?3, ?4))",
         )?;
-        let [one, other] = mailboxes.map(|pair| pair.map(|mailbox| Some(mailbox.0))).unwrap_or_default();
+        let [one, other] = [0, 1].map(|place| mailboxes.get(place).map(|mailbox| mailbox.0));
         let rows = statement.query_map(params![first, customer.0, one, other], |row| row.get(0))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
@@ -135,7 +133,7 @@ mod tests {
         let left: Result<_, StoreError> = database.write(|tx| {
             let organisation = tx.upsert_organisation("shop", now)?;
             let customer = tx.insert_customer(&NewCustomer::of(organisation), now)?.ok_or(StoreError::RowCount(0))?;
-            let mut traces = tx.find_traces(customer, None, now)?;
+            let mut traces = tx.find_traces(customer, Vec::new(), now)?;
             tx.insert_session(&NewSession { customer, ip: None, expires_at: now + MARGIN }, now)?;
             tx.erase_customer(&mut traces, now)?;
             tx.list_session_numbers(customer, 0)
@@ -153,7 +151,7 @@ mod tests {
             let organisation = tx.upsert_organisation("shop", now)?;
             let customer = tx.insert_customer(&NewCustomer::of(organisation), now)?.ok_or(StoreError::RowCount(0))?;
             tx.insert_session(&NewSession { customer, ip: Some(ip), expires_at: now + MARGIN }, now)?;
-            let mut traces = tx.find_traces(customer, None, now)?;
+            let mut traces = tx.find_traces(customer, Vec::new(), now)?;
             tx.erase_customer(&mut traces, now)?;
             tx.upsert_ip(&IpIntelligence { ip, origin: IpOrigin::default(), facts: "{}".into(), due_at: now })?;
             tx.erase_customer(&mut traces, now)?;

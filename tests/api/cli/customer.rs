@@ -383,6 +383,19 @@ fn attempts_stay_with_the_customer_and_not_with_the_address() {
     assert_eq!(shown_attempts(&app, "jan@newer.example").len(), 2);
 }
 
+#[test]
+fn attempts_under_earlier_rules_go_along_to_the_form_of_the_present_ones() {
+    let app = spawn_app_with("[throttle.email]\nburst = 1");
+    let address = "j.an@gmail.com";
+    let customer = cu_ref_no(&app, address);
+    assert_eq!(app.shop().sign_in("jan@gmail.com").code(), "E006");
+    eventually(|| shown_attempts(&app, address).len() == 2);
+    app.edit_config("[throttle.email]", "[email]\ncanonicalization = \"none\"\n[throttle.email]");
+    let app = app.restart();
+    set_email(&app, &customer, address);
+    assert_eq!(shown_attempts(&app, address).len(), 2);
+}
+
 /// How the attempts that `show` lists ended, and for which address.
 fn shown_attempts(app: &TestApp, who: &str) -> Vec<(String, String)> {
     let shown: Value = serde_json::from_str(&customer(app, "show", who, &["--json"])).unwrap();

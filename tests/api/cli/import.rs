@@ -7,9 +7,11 @@ mod wrong;
 
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 use insta::assert_snapshot;
+use magic_auth::clock::Clock;
 use tempfile::TempDir;
 
 use super::without_folder;
@@ -145,17 +147,37 @@ fn columns_that_are_no_fields_are_named_and_left_out() {
     Imported 1 customer; there already: 0.
     columns that are left out: "id", "No\u{1b}te", ""
     "#);
+    let json = "{\"email\":\"eva@x.cz\",\"isBanned\":true}\n{\"email\":\"a@x.cz\",\"isBanned\":false,\"id\":7}\n";
+    assert_snapshot!(imported(&folder, json), @r#"
+    Imported 2 customers; there already: 0.
+    columns that are left out: "id", "isBanned"
+    "#);
+}
+
+/// Imports what comes from there.
+fn import_from(folder: &TempDir, stdin: Stdio) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_magic-auth"));
+    command.arg("--config").arg(folder.path().join("config.toml"));
+    command.args(["customer", "import", "--organisation", "shop", "-"]);
+    command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+#[test]
+fn a_row_is_read_by_the_time_at_which_it_comes() {
+    let folder = shop();
+    let mut child = import_from(&folder, Stdio::piped());
+    let mut rows = child.stdin.take().unwrap();
+    rows.write_all(b"email,createdAt\neva@x.cz,2020-01-01T00:00:00Z\n").unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    writeln!(rows, "jan@barasek.com,{}", Clock::system().now()).unwrap();
+    drop(rows);
+    assert_snapshot!(said(&folder, &child.wait_with_output().unwrap()), @"Imported 2 customers; there already: 0.");
 }
 
 #[test]
 fn standard_input_is_read_and_may_be_closed() {
     let folder = shop();
-    let run = |stdin: Stdio| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_magic-auth"));
-        command.arg("--config").arg(folder.path().join("config.toml"));
-        command.args(["customer", "import", "--organisation", "shop", "-"]);
-        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-    };
+    let run = |stdin: Stdio| import_from(&folder, stdin);
     let mut child = run(Stdio::piped());
     child.stdin.take().unwrap().write_all(b"email\njan@barasek.com\nbad\n").unwrap();
     assert_snapshot!(said(&folder, &child.wait_with_output().unwrap()), @"
@@ -196,7 +218,10 @@ fn json_has_true_and_false_and_null_counts_as_absent() {
     let folder = shop();
     let lines = "{\"email\":\"a@x.cz\",\"registered\":false,\"emailAuthorized\":\"false\",\"banned\":true,\"phone\":null}\n\
                  {\"email\":\"b@x.cz\",\"registered\":null,\"firstName\":\"\",\"lastName\":\"  \",\"other\":{\"email\":1}}\n";
-    assert_eq!(imported(&folder, lines), "Imported 2 customers; there already: 0.");
+    assert_snapshot!(imported(&folder, lines), @r#"
+    Imported 2 customers; there already: 0.
+    columns that are left out: "other"
+    "#);
     let sql = "SELECT email, registered_at IS NULL, email_authorized_at IS NULL, b.reason, last_name
         FROM customers AS c LEFT JOIN bans AS b ON b.customer_id = c.id ORDER BY c.id";
     assert_eq!(rows(&folder, sql), ["a@x.cz|1|1|imported|-", "b@x.cz|0|0|-|-"]);

@@ -114,6 +114,7 @@ fn wrong_json_is_told_with_its_line() {
     line 11: email: the part before the @ is not 1 to 64 letters, digits and !#$%&'*+-/=?^_`{|}~ with single inner dots
     line 12: not a JSON object: recursion limit exceeded
     line 13: longer than 65536 bytes
+    columns that are left out: "e-mail"
     magic-auth: 12 rows are wrong and were not imported
     exit code 1
     "#);
