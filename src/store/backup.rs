@@ -42,7 +42,7 @@ fn place_of_backup(database: &Path, file: &Path) -> Result<PathBuf, CopyError> {
     let is_others_link =
         std::fs::symlink_metadata(&place).is_ok_and(|found| found.is_symlink() && found.uid() != geteuid().as_raw());
     let place = if is_others_link { in_real_folder(&place) } else { real_path(&place) };
-    refuse_files_of(&real_path(database), &place)?;
+    refuse_files_of(database, &place)?;
     match std::fs::metadata(&place) {
         Ok(found) if !found.is_file() => return Err(CopyError::NotAFile { path: place }),
         Ok(found) if found.len() > 0 && !is_database(&place).map_err(&failed)? => {

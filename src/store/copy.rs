@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::ErrorCode;
 use tempfile::NamedTempFile;
 
+use super::lock::real_path;
 use super::schema::{self, SchemaError};
 use super::{OpenError, connection};
 
@@ -241,7 +242,8 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
 /// When it is one of them.
 pub fn refuse_files_of(database: &Path, file: &Path) -> Result<(), CopyError> {
     let identity = |path: &Path| std::fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino())).ok();
-    let own = ["", "-wal", "-journal", "-shm", ".lock"].map(|suffix| beside(database, suffix));
+    let database = real_path(database);
+    let own = ["", "-wal", "-journal", "-shm", ".lock"].map(|suffix| beside(&database, suffix));
     if own.iter().any(|own| own == file || (identity(own).is_some() && identity(own) == identity(file))) {
         return Err(CopyError::IsDatabase { path: file.to_owned() });
     }

@@ -41,7 +41,8 @@ impl Drop for ServerLock {
 
 /// The path without links, as SQLite goes it: what belongs to a database stands beside that. Of a file that is not there
 /// yet, the path of its folder without links.
-pub(super) fn real_path(path: &Path) -> PathBuf {
+#[must_use]
+pub fn real_path(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
     for _ in 0..MAX_LINKS {
         match (path.canonicalize(), path.read_link()) {

@@ -42,7 +42,7 @@ pub use customers::{
 };
 pub use error::{BatchError, OpenError, StoreError};
 pub use ip_intelligence::{IpIntelligence, IpOrigin};
-pub use lock::ServerLock;
+pub use lock::{ServerLock, real_path};
 pub use open_file::wal_size;
 pub use organisations::OrganisationRow;
 pub use place::check_place;

@@ -8,6 +8,7 @@ use rustix::fs::{Access, access};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
+use super::lock::real_path;
 use super::{OpenError, folder_of};
 
 /// That there is a file which this user may read and write, or a folder in which it can be made.
@@ -15,7 +16,7 @@ use super::{OpenError, folder_of};
 /// # Errors
 /// What is in the way, and what to do about it.
 pub fn check_place(path: &Path) -> Result<(), OpenError> {
-    let Ok(metadata) = std::fs::metadata(path) else { return check_folder(folder_of(path)) };
+    let Ok(metadata) = std::fs::metadata(path) else { return check_folder(folder_of(&real_path(path))) };
     if metadata.is_dir() {
         return Err(OpenError::NotAFile { path: path.to_owned() });
     }

@@ -23,13 +23,13 @@ impl Residue {
 
     /// What a row of `customers`, an entry of its indexes, and a row of `login_attempts` would hold.
     #[must_use]
-    pub fn of(organisation: OrganisationId, account: &Account, canonicals: Option<&[CanonicalEmail; 2]>) -> Self {
+    pub fn of(organisation: OrganisationId, account: &Account, canonicals: &[CanonicalEmail]) -> Self {
         // A number as it is, for what stood before it may be overwritten already. (To find a longer one that begins
         // like it does no harm.)
         let mut needles: Vec<_> = account.phone.iter().map(|phone| phone.as_bytes().to_vec()).collect();
         // A row has the address behind the cuRefNo.
         needles.extend(account.email.iter().map(|email| [account.cu_ref_no.as_bytes(), email.as_bytes()].concat()));
-        for canonical in canonicals.into_iter().flatten() {
+        for canonical in canonicals {
             // An entry of the index has it behind the organisation's number, or when that takes no byte, behind
             // the type of the row's: so that somebody's longer address is no find.
             let [.., number] = organisation.0.to_be_bytes();

@@ -306,8 +306,17 @@ fn a_database_is_made_where_a_link_leads() {
     assert_eq!(std::fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o600);
     write_config(&other, &format!("[database]\npath = {real:?}"));
     assert!(start_error(&other).contains("another magic-auth server is using the database"));
+    let wal = data.path().join("real.db-wal");
+    let export = cli(&process.folder, &["customer", "export", "--organisation", "shop", wal.to_str().unwrap()]);
+    assert!(String::from_utf8_lossy(&export.stderr).contains("belongs to it: name another file"), "{export:?}");
     let checked = check(&process.folder);
     assert!(checked.contains("\nwal ok ") && !checked.contains("\nwal ok 0 B"), "{checked}");
+    // Led elsewhere under the server, it is another database, which the readers do not have open.
+    let (link, copy) = (process.folder.path().join("magic-auth.db"), data.path().join("copy.db"));
+    std::fs::copy(&real, &copy).unwrap();
+    std::fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink(&copy, &link).unwrap();
+    assert_eq!(process.shop().sign_in("eva@barasek.com").code(), "E001");
 }
 
 /// What `check` says, with one space between the words.

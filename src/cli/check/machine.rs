@@ -8,7 +8,7 @@ use indicatif::HumanBytes;
 use super::database::Facts;
 use super::{Finding, State};
 use crate::domain::Timestamp;
-use crate::store::wal_size;
+use crate::store::{folder_of, real_path, wal_size};
 
 /// 2026-01-01, before which there was no such program, and 2100-01-01.
 const REASONABLE_TIMES: std::ops::Range<Timestamp> =
@@ -75,8 +75,7 @@ fn check_disk(free: u64, whole: u64) -> Finding {
 
 /// What others than the superuser may still write where the database is. `None` where the system does not say.
 fn free_space(database: &Path) -> Option<u64> {
-    let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let system = rustix::fs::statvfs(folder).ok()?;
+    let system = rustix::fs::statvfs(folder_of(&real_path(database))).ok()?;
     Some(system.f_bavail.saturating_mul(system.f_frsize))
 }
 

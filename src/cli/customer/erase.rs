@@ -6,9 +6,9 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::Args;
 
-use super::{Who, canonical_forms, find, name, own_mailboxes};
+use super::{Who, find, mailboxes, name, own_forms};
 use crate::cli::Context;
-use crate::store::{CustomerRow, Residue, ServerLock};
+use crate::store::{CustomerRow, Residue, ServerLock, StoreError};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Arguments {
@@ -26,8 +26,12 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()
     if !arguments.yes {
         confirm(&customer)?;
     }
-    let mut traces = database.read(|tx| tx.find_traces(customer.id, own_mailboxes(tx, &customer, now)?, now))?;
-    let residue = Residue::of(organisation, &customer.account, canonical_forms(&customer).as_ref());
+    let (forms, mut traces) = database.read(|tx| {
+        let forms = own_forms(tx, &customer, now)?;
+        let traces = tx.find_traces(customer.id, mailboxes(&forms, organisation), now)?;
+        Ok::<_, StoreError>((forms, traces))
+    })?;
+    let residue = Residue::of(organisation, &customer.account, &forms);
     database.write(|tx| tx.erase_customer(&mut traces, now))?;
     // What a running server has still in its memory, it writes within that time.
     if ServerLock::take(&context.config.database.path).is_err() {

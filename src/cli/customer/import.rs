@@ -17,7 +17,7 @@ use crate::cli::output::{counted, note};
 use crate::config::NewCustomerEmail;
 use crate::contacts::{Defaults, ImportReport, Importer, Rejects, Row, Rows};
 use crate::domain::{Country, OrganisationId};
-use crate::store::{Database, OpenError, back_up, folder_of};
+use crate::store::{Database, OpenError, back_up, folder_of, real_path};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Arguments {
@@ -63,13 +63,13 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()
         line: 0,
     };
     let is_done = work.work_off(context, arguments, &mut rows).with_context(|| work.stopped(arguments))?;
-    if of_header.is_empty() {
-        note_unknown(&rows.unknown_columns());
-    }
     let unsettled = "not all referrals were recorded: run it again to record the rest";
     let report = work.importer.settle_referrals().context(unsettled)?;
     work.rejected.finish()?;
     progress.bar.finish_and_clear();
+    if of_header.is_empty() {
+        note_unknown(&rows.unknown_columns());
+    }
     tell(context, arguments, report, work.rejected.count)?;
     match (is_done, work.rejected.count) {
         (false, _) => bail!("interrupted: {}", work.stopped(arguments)),
@@ -254,7 +254,8 @@ const COPY: &str = "copy.db";
 /// A folder beside the database with a copy of it, or with nothing when there is no database yet.
 fn copy_of(database: &Path) -> anyhow::Result<TempDir> {
     let failed = "cannot make a copy of the database for a dry run";
-    let folder = tempfile::Builder::new().prefix(".magic-auth-").tempdir_in(folder_of(database)).context(failed)?;
+    let folder =
+        tempfile::Builder::new().prefix(".magic-auth-").tempdir_in(folder_of(&real_path(database))).context(failed)?;
     // That it can be imported into is said of itself, not of the copy.
     match Database::open_existing(database) {
         Err(OpenError::Missing { .. }) => {}

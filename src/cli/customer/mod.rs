@@ -155,22 +155,23 @@ fn ban(
     ))
 }
 
-/// The forms that the customer's address may have been recorded in: by the rules of its time.
-fn canonical_forms(customer: &CustomerRow) -> Option<[CanonicalEmail; 2]> {
-    let email = EmailAddress::parse(customer.account.email.as_deref()?).ok()?;
-    Some([Canonicalization::Provider, Canonicalization::None].map(|rules| email.canonical(rules)))
-}
-
-/// The mailboxes of these, but for one that is another customer's.
-fn own_mailboxes(tx: &Tx<'_>, customer: &CustomerRow, now: Timestamp) -> Result<Vec<Mailbox>, StoreError> {
+/// The forms that the customer's address may have been recorded in, by the rules of its time; but for one that is another
+/// customer's.
+fn own_forms(tx: &Tx<'_>, customer: &CustomerRow, now: Timestamp) -> Result<Vec<CanonicalEmail>, StoreError> {
     let mut own = Vec::new();
-    for form in canonical_forms(customer).into_iter().flatten() {
+    let email = customer.account.email.as_deref().and_then(|email| EmailAddress::parse(email).ok());
+    for rules in [Canonicalization::Provider, Canonicalization::None] {
+        let Some(form) = email.as_ref().map(|email| email.canonical(rules)) else { break };
         let owner = tx.find_customer_by_email(customer.organisation, &form, now)?;
         if owner.is_none_or(|owner| owner.id == customer.id) {
-            own.push(form.mailbox(customer.organisation));
+            own.push(form);
         }
     }
     Ok(own)
+}
+
+fn mailboxes(forms: &[CanonicalEmail], organisation: OrganisationId) -> Vec<Mailbox> {
+    forms.iter().map(|form| form.mailbox(organisation)).collect()
 }
 
 fn find(context: &Context, tx: &Tx<'_>, who: &Who) -> anyhow::Result<(OrganisationId, CustomerRow)> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::list::ListedCustomer;
-use super::{Who, find, own_mailboxes};
+use super::{Who, find, mailboxes, own_forms};
 use crate::cli::Context;
 use crate::cli::attempts::{ShownAttempt, attempts_table};
 use crate::cli::output::{or_dash, table};
@@ -60,7 +60,7 @@ pub(super) fn run(context: &Context, who: &Who) -> anyhow::Result<()> {
             organisation: Some(organisation),
             customer: Some(customer.id),
             // For what the throttle refused, nobody was looked up: it has only the mailbox.
-            mailboxes: Some(own_mailboxes(tx, &customer, now)?),
+            mailboxes: Some(mailboxes(&own_forms(tx, &customer, now)?, organisation)),
             limit: SHOWN,
             ..AttemptFilter::default()
         };

@@ -36,13 +36,16 @@ macro_rules! matches_filter {
 }
 pub(super) use matches_filter;
 
+/// For `json_each`, which makes rows of them.
+pub(in crate::store) fn json_array(mailboxes: &[Mailbox]) -> String {
+    let numbers: Vec<String> = mailboxes.iter().map(|mailbox| mailbox.0.to_string()).collect();
+    format!("[{}]", numbers.join(","))
+}
+
 impl AttemptFilter {
     /// The parameters `?1` to `?6` of [`matches_filter`].
     pub(super) fn values(&self) -> [Value; 6] {
-        let mailboxes = self.mailboxes.as_ref().map(|mailboxes| {
-            let numbers: Vec<String> = mailboxes.iter().map(|mailbox| mailbox.0.to_string()).collect();
-            format!("[{}]", numbers.join(","))
-        });
+        let mailboxes = self.mailboxes.as_deref().map(json_array);
         [
             self.organisation.map(|organisation| organisation.0).into(),
             self.ip.map(|ip| ip.to_string()).into(),

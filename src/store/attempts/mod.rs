@@ -4,6 +4,7 @@ mod listing;
 mod summary;
 mod unclaimed;
 
+pub(super) use listing::json_array;
 pub use listing::{AttemptFilter, AttemptRow};
 pub use summary::{IpTotal, MailboxTotal, OutcomeTotal};
 pub use unclaimed::UnclaimedAttempts;

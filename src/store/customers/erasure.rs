@@ -6,6 +6,7 @@ use std::time::Duration;
 use rusqlite::{OptionalExtension as _, params};
 
 use crate::domain::{CustomerId, Mailbox, SessionId, Timestamp};
+use crate::store::attempts::json_array;
 use crate::store::{StoreError, Tx};
 
 /// Where a customer stands in the two tables that are too large to be searched while others wait to write.
@@ -26,16 +27,17 @@ pub struct Traces {
 const MARGIN: Duration = Duration::from_mins(1);
 
 impl Tx<'_> {
-    /// Finds the traces of a customer, whose address stands for these mailboxes (at most two). Reads both tables.
+    /// Finds the traces of a customer, whose address stands for these mailboxes. Reads both tables.
     ///
     /// # Errors
     /// When the database fails.
     pub fn find_traces(
         &self,
         customer: CustomerId,
-        mailboxes: Vec<Mailbox>,
+        mut mailboxes: Vec<Mailbox>,
         now: Timestamp,
     ) -> Result<Traces, StoreError> {
+        mailboxes.extend(self.list_earlier_mailboxes(customer)?);
         let newest = "SELECT coalesce(max(id), 0) FROM login_attempts";
         let newest: i64 = self.prepare(newest)?.query_row([], |row| row.get(0))?;
         let mut traces = Traces {
@@ -111,10 +113,20 @@ impl Tx<'_> {
         // Attempts that were refused before the customer was looked up name the mailbox alone.
         let mut statement = self.prepare(
             "SELECT id FROM login_attempts
-            WHERE id >= ?1 AND (customer_id = ?2 OR customer_id IS NULL AND mailbox IN (?3, ?4))",
+            WHERE id >= ?1
+                AND (customer_id = ?2 OR customer_id IS NULL AND mailbox IN (SELECT value FROM json_each(?3)))",
         )?;
-        let [one, other] = [0, 1].map(|place| mailboxes.get(place).map(|mailbox| mailbox.0));
-        let rows = statement.query_map(params![first, customer.0, one, other], |row| row.get(0))?;
+        let rows = statement.query_map(params![first, customer.0, json_array(mailboxes)], |row| row.get(0))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The mailboxes from which the customer has signed in, and nobody else.
+    fn list_earlier_mailboxes(&self, customer: CustomerId) -> Result<Vec<Mailbox>, StoreError> {
+        let mut statement = self.prepare(
+            "SELECT mailbox FROM login_attempts WHERE customer_id = ?1 AND mailbox IS NOT NULL
+            EXCEPT SELECT mailbox FROM login_attempts WHERE customer_id <> ?1 AND mailbox IS NOT NULL",
+        )?;
+        let rows = statement.query_map([customer.0], |row| row.get(0).map(Mailbox))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 }
