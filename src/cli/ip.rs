@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::Context;
 use super::output::{or_dash, table};
-use crate::domain::ClientIpError;
+use crate::domain::parse_ip;
 use crate::geoip::{AddressKind, Fact, IpAnswer, IpFacts};
 use crate::intelligence::Intelligence;
 
@@ -16,12 +16,8 @@ What is known is in the files that the configuration names under [geoip]. Of an 
 known but that. With --json, what is not known is null.")]
 pub(super) struct Arguments {
     /// An IPv4 or IPv6 address
-    #[arg(value_name = "ADDRESS", value_parser = parse)]
+    #[arg(value_name = "ADDRESS", value_parser = parse_ip)]
     address: IpAddr,
-}
-
-fn parse(text: &str) -> Result<IpAddr, ClientIpError> {
-    text.parse().map_err(|_| ClientIpError)
 }
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::values::{DnsServer, FilePath, Period};
+use crate::domain::Flag;
 
 /// `[geoip]`
 #[derive(Clone, Debug, Deserialize)]
@@ -50,6 +51,20 @@ pub struct ListsConfig {
     pub proxy: Vec<FilePath>,
     /// Hosting companies.
     pub hosting: Vec<FilePath>,
+}
+
+impl ListsConfig {
+    /// Whether there is a list that can tell of an address that it has the flag.
+    #[must_use]
+    pub fn tell(&self, flag: Flag) -> bool {
+        match flag {
+            Flag::Tor => !self.tor.is_empty(),
+            Flag::Vpn => !self.vpn.is_empty(),
+            Flag::Proxy => !self.proxy.is_empty(),
+            Flag::Hosting => !self.hosting.is_empty(),
+            Flag::Anonymous => Flag::HIDING.into_iter().any(|flag| self.tell(flag)),
+        }
+    }
 }
 
 impl GeoIpConfig {

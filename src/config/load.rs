@@ -10,8 +10,8 @@ use serde::Deserialize as _;
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 
-use super::{Config, ListsConfig, OrganisationConfig, Period};
-use crate::domain::{Flag, KeyKind};
+use super::{Config, OrganisationConfig, Period};
+use crate::domain::KeyKind;
 
 /// More threads than that are a mistake, and more than the HTTP server can have.
 pub const MAX_WORKERS: usize = 512;
@@ -112,23 +112,15 @@ impl Config {
     /// A rule that nothing could ever match is a mistake, and one that would be noticed late.
     fn check_deny(&self) -> Result<(), String> {
         let (deny, geoip) = (&self.sign_in.deny, &self.geoip);
-        let has_databases = !geoip.databases.is_empty();
-        let ListsConfig { tor, vpn, proxy, hosting } = &geoip.lists;
-        let is_listed = |flag: Flag| match flag {
-            Flag::Tor => !tor.is_empty(),
-            Flag::Vpn => !vpn.is_empty(),
-            Flag::Proxy => !proxy.is_empty(),
-            Flag::Hosting => !hosting.is_empty(),
-            Flag::Anonymous => [tor, vpn, proxy].into_iter().any(|list| !list.is_empty()),
-        };
-        for (name, is_used, can_match) in
-            [("countries", !deny.countries.is_empty(), has_databases), ("asns", !deny.asns.is_empty(), has_databases)]
-        {
-            if is_used && !can_match {
+        if !geoip.databases.is_empty() {
+            return Ok(());
+        }
+        for (name, is_used) in [("countries", !deny.countries.is_empty()), ("asns", !deny.asns.is_empty())] {
+            if is_used {
                 return Err(format!("sign_in.deny.{name} can match nobody: name databases in [geoip]"));
             }
         }
-        if let Some(flag) = deny.flags.iter().find(|flag| !has_databases && !is_listed(**flag)) {
+        if let Some(flag) = deny.flags.iter().find(|flag| !geoip.lists.tell(**flag)) {
             let flag = flag.name();
             return Err(format!(
                 "sign_in.deny.flags: {flag:?} can match nobody: name databases in [geoip], or a list in [geoip.lists]"

@@ -23,7 +23,7 @@ impl ClientIp {
         if text.is_empty() || text.eq_ignore_ascii_case("localhost") {
             return Ok(Self(Ipv4Addr::LOCALHOST.into()));
         }
-        let address = IpAddr::from_str(text).map_err(|_| ClientIpError)?.to_canonical();
+        let address = parse_ip(text)?.to_canonical();
         let is_this_machine = address.is_unspecified() || address == IpAddr::from(Ipv6Addr::LOCALHOST);
         Ok(Self(if is_this_machine { Ipv4Addr::LOCALHOST.into() } else { address }))
     }
@@ -48,6 +48,14 @@ impl ClientIp {
             }),
         }
     }
+}
+
+/// Reads an address as it stands there, of whatever kind.
+///
+/// # Errors
+/// For anything that is no plain IP address.
+pub fn parse_ip(text: &str) -> Result<IpAddr, ClientIpError> {
+    IpAddr::from_str(text).map_err(|_| ClientIpError)
 }
 
 /// The IPv4 address for which an IPv6 address stands.

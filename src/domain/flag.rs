@@ -26,6 +26,9 @@ impl Flag {
     /// All there are.
     pub const ALL: [Self; 5] = [Self::Hosting, Self::Proxy, Self::Vpn, Self::Tor, Self::Anonymous];
 
+    /// Those that make an address anonymous.
+    pub const HIDING: [Self; 3] = [Self::Proxy, Self::Vpn, Self::Tor];
+
     /// How the configuration and the API call it.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -24,7 +24,7 @@ mod timestamp;
 
 pub use api_key::{ApiKey, ApiKeyError, KeyKind};
 pub(crate) use client_ip::embedded_ipv4;
-pub use client_ip::{ClientIp, ClientIpError};
+pub use client_ip::{ClientIp, ClientIpError, parse_ip};
 pub use country_code::{CountryCode, CountryCodeError};
 pub use cu_ref_no::{CuRefNo, CuRefNoError};
 pub use digest::Digest;

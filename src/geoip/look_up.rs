@@ -81,11 +81,10 @@ impl<'s> Found<'s> {
 
     /// Who comes through a proxy, a private network or Tor is anonymous, and who surely comes through none is not.
     fn conclude(&mut self) {
-        let hiding = [Flag::Proxy, Flag::Vpn, Flag::Tor];
-        let values = hiding.map(|flag| self.record.flags.get(flag));
+        let values = Flag::HIDING.map(|flag| self.record.flags.get(flag));
         let hidden_by = values.iter().position(|value| *value == Some(true));
         let decisive = hidden_by.or((values == [Some(false); 3]).then_some(0));
-        if let Some(number) = decisive.and_then(|place| self.origins[Fact::from(hiding[place]) as usize]) {
+        if let Some(number) = decisive.and_then(|place| self.origins[Fact::from(Flag::HIDING[place]) as usize]) {
             self.say(Flag::Anonymous, hidden_by.is_some(), number);
         }
     }

@@ -11,7 +11,7 @@ use super::api_key::{Caller, query_value};
 use super::fields::problem;
 use super::reply::{ApiError, json};
 use super::schema::ip_addresses;
-use crate::domain::ClientIpError;
+use crate::domain::parse_ip;
 use crate::geoip::IpAnswer;
 
 /// What is asked.
@@ -50,8 +50,8 @@ pub(super) async fn handle(
         return Err(ApiError::ValidationFailed(vec![problem("ip", "is required")]));
     };
     // As it stands there, and not as the address of a customer: of any address it can be asked what it is.
-    let ip = text.parse();
-    let ip = ip.map_err(|_| ApiError::ValidationFailed(vec![problem("ip", &ClientIpError.to_string())]))?;
+    let ip = parse_ip(&text);
+    let ip = ip.map_err(|error| ApiError::ValidationFailed(vec![problem("ip", &error.to_string())]))?;
     let facts = services.intelligence.facts(ip).await;
     Ok(json(StatusCode::OK, "OK", &IpAnswer::new(facts)))
 }

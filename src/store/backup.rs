@@ -10,7 +10,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rustix::process::geteuid;
 
 use super::copy::{Contents, PendingCopy, refuse_files_of, refuse_journals};
-use super::lock::{in_real_folder, real_path};
+use super::place::{in_real_folder, real_path};
 use super::{CopyError, connection};
 
 /// Copies the database as it is at one moment into `file`, which then is one whole file and has been checked.

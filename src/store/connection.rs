@@ -7,8 +7,7 @@ use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::config::DbConfig;
 use rusqlite::{CachedStatement, Connection, OpenFlags, ffi};
 
-use super::lock::real_path;
-use super::place::{check_place, make_private};
+use super::place::{check_place, make_private, real_path};
 use super::{OpenError, StoreError, schema};
 
 /// How long a command waits for the lock that a busy server takes again and again: seconds.

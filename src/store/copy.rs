@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::ErrorCode;
 use tempfile::NamedTempFile;
 
-use super::lock::real_path;
+use super::place::real_path;
 use super::schema::{self, SchemaError};
 use super::{OpenError, connection};
 

@@ -1,10 +1,10 @@
 //! One server for each database: the throttle and the quotas live in the server's memory.
 
 use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::place::{check_place, make_private};
-use super::{OpenError, folder_of};
+use super::OpenError;
+use super::place::{check_place, make_private, real_path};
 
 /// Held while a server runs. The system releases it when the process ends, however it ends.
 #[derive(Debug)]
@@ -37,28 +37,4 @@ impl Drop for ServerLock {
         // Closing is not enough: a child that this process is starting has the file open, too, until it is a program.
         let _ = self.0.unlock();
     }
-}
-
-/// The path without links, as SQLite goes it: what belongs to a database stands beside that. Of a file that is not there
-/// yet, the path of its folder without links.
-#[must_use]
-pub fn real_path(path: &Path) -> PathBuf {
-    let mut path = path.to_owned();
-    for _ in 0..MAX_LINKS {
-        match (path.canonicalize(), path.read_link()) {
-            (Ok(real), _) => return real,
-            (Err(_), Ok(target)) => path = folder_of(&path).join(target),
-            (Err(_), Err(_)) => break,
-        }
-    }
-    in_real_folder(&path)
-}
-
-/// So many links to links are followed, as by the system.
-const MAX_LINKS: usize = 40;
-
-/// The path whose folder is without links; the last part is as it is.
-pub(super) fn in_real_folder(path: &Path) -> PathBuf {
-    let in_folder = || Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?));
-    in_folder().unwrap_or_else(|| path.to_owned())
 }

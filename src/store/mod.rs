@@ -42,10 +42,10 @@ pub use customers::{
 };
 pub use error::{BatchError, OpenError, StoreError};
 pub use ip_intelligence::{IpIntelligence, IpOrigin};
-pub use lock::{ServerLock, real_path};
+pub use lock::ServerLock;
 pub use open_file::wal_size;
 pub use organisations::OrganisationRow;
-pub use place::check_place;
+pub use place::{check_place, real_path};
 pub use residue::Residue;
 pub use restore::{Restored, restore};
 pub use sessions::{NewSession, Session};

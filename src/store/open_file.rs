@@ -10,7 +10,7 @@ use rusqlite::Connection;
 
 use super::connection::{self, wait_for_lock};
 use super::copy::beside;
-use super::lock::real_path;
+use super::place::real_path;
 use super::{BatchError, OpenError};
 
 /// How many seconds the writer waits for a lock that another process has: a command writes for milliseconds, so

@@ -8,7 +8,6 @@ use rustix::fs::{Access, access};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-use super::lock::real_path;
 use super::{OpenError, folder_of};
 
 /// That there is a file which this user may read and write, or a folder in which it can be made.
@@ -45,6 +44,30 @@ pub(super) fn make_private(path: &Path) {
     if std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0) {
         drop(std::fs::set_permissions(path, Permissions::from_mode(0o600)));
     }
+}
+
+/// The path without links, as SQLite goes it: what belongs to a database stands beside that. Of a file that is not there
+/// yet, the path of its folder without links.
+#[must_use]
+pub fn real_path(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        match (path.canonicalize(), path.read_link()) {
+            (Ok(real), _) => return real,
+            (Err(_), Ok(target)) => path = folder_of(&path).join(target),
+            (Err(_), Err(_)) => break,
+        }
+    }
+    in_real_folder(&path)
+}
+
+/// So many links to links are followed, as by the system.
+const MAX_LINKS: usize = 40;
+
+/// The path whose folder is without links; the last part is as it is.
+pub(super) fn in_real_folder(path: &Path) -> PathBuf {
+    let in_folder = || Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?));
+    in_folder().unwrap_or_else(|| path.to_owned())
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, ErrorCode};
 
 use super::copy::{Contents, JOURNALS, PendingCopy, beside, refuse_files_of, refuse_journals, sync_folder_of};
-use super::lock::real_path;
+use super::place::real_path;
 use super::schema::{self, SchemaError};
 use super::{CopyError, OpenError, ServerLock, connection};
 use crate::domain::Timestamp;

@@ -205,3 +205,8 @@ fn the_configuration_may_be_named_by_the_environment() {
     assert!(check(&app.folder.path().join("config.toml")).status.success());
     assert_eq!(check(&app.folder.path().join("none.toml")).status.code(), Some(1));
 }
+
+/// A line with one space between the words.
+pub fn single_spaced(line: &str) -> String {
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -100,9 +100,14 @@ fn an_address_is_told_of_as_it_was_asked_for() {
 #[test]
 fn an_address_that_is_none_is_a_validation_error() {
     let app = spawn_app();
-    for path in
-        ["/api/v1/ip", "/api/v1/ip?ip=", "/api/v1/ip?ip=1.1.1", "/api/v1/ip?ip=1.1.1.1%3A80", "/api/v1/ip?ip=localhost"]
-    {
+    for path in [
+        "/api/v1/ip",
+        "/api/v1/ip?ip=",
+        "/api/v1/ip?ip=1.1.1",
+        "/api/v1/ip?ip=1.1.1.1%3A80",
+        "/api/v1/ip?ip=x",
+        "/api/v1/ip?ip=localhost",
+    ] {
         let reply = app.shop().get(path);
         assert_eq!(reply.outcome(), (422, "VALIDATION_FAILED".to_owned()), "{path}");
         assert_eq!(reply.json()["details"][0]["field"], "ip", "{path}");

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::app::{Client, SHOP, SHOP_ROOT, cli, write_config};
+use crate::cli::single_spaced;
 use crate::process::{
     TestProcess, eventually, exchange, send_signal, serve_command, sign_in_bytes, spawn_process, start_process,
     start_process_logging,
@@ -322,8 +323,7 @@ fn a_database_is_made_where_a_link_leads() {
 /// What `check` says, with one space between the words.
 fn check(folder: &TempDir) -> String {
     let output = cli(folder, &["check"]);
-    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
-    String::from_utf8(output.stdout).unwrap().lines().map(|line| words(line) + "\n").collect()
+    String::from_utf8(output.stdout).unwrap().lines().map(|line| single_spaced(line) + "\n").collect()
 }
 
 #[test]

@@ -73,7 +73,7 @@ fn check_deny(rules: &DenyConfig, files: &[ExaminedFile]) -> Option<Finding> {
     };
     let tells_flag = |flag: &Flag| match flag {
         Flag::Hosting => tells(Fact::Hosting) || tells(Fact::Asn),
-        Flag::Anonymous => [Fact::Anonymous, Fact::Proxy, Fact::Vpn, Fact::Tor].into_iter().any(tells),
+        Flag::Anonymous => tells(Fact::Anonymous) || Flag::HIDING.map(Fact::from).into_iter().any(tells),
         other => tells((*other).into()),
     };
     let mut idle = Vec::new();

@@ -158,10 +158,10 @@ fn ban(
 /// The forms that the customer's address may have been recorded in, by the rules of its time; but for one that is another
 /// customer's.
 fn own_forms(tx: &Tx<'_>, customer: &CustomerRow, now: Timestamp) -> Result<Vec<CanonicalEmail>, StoreError> {
-    let mut own = Vec::new();
     let email = customer.account.email.as_deref().and_then(|email| EmailAddress::parse(email).ok());
-    for rules in [Canonicalization::Provider, Canonicalization::None] {
-        let Some(form) = email.as_ref().map(|email| email.canonical(rules)) else { break };
+    let Some(email) = email else { return Ok(Vec::new()) };
+    let mut own = Vec::new();
+    for form in [Canonicalization::Provider, Canonicalization::None].map(|rules| email.canonical(rules)) {
         let owner = tx.find_customer_by_email(customer.organisation, &form, now)?;
         if owner.is_none_or(|owner| owner.id == customer.id) {
             own.push(form);

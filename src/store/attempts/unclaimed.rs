@@ -31,8 +31,7 @@ impl Tx<'_> {
             Ok(CanonicalEmail::from_kept(row.get(1)?).mailbox(organisation))
         });
         let Some(mailbox) = mailbox.optional()? else { return Ok(None) };
-        let next = "SELECT coalesce(max(id), 0) + 1 FROM login_attempts";
-        let next = self.prepare(next)?.query_row([], |row| row.get(0))?;
+        let next = self.find_newest_attempt()?.map_or(1, |newest| newest.0 + 1);
         let attempts = self.list_unclaimed_attempts(mailbox, 0)?;
         Ok(Some(UnclaimedAttempts { customer, mailbox, attempts, next }))
     }

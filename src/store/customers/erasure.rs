@@ -38,19 +38,18 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Result<Traces, StoreError> {
         mailboxes.extend(self.list_earlier_mailboxes(customer)?);
-        let newest = "SELECT coalesce(max(id), 0) FROM login_attempts";
-        let newest: i64 = self.prepare(newest)?.query_row([], |row| row.get(0))?;
-        let mut traces = Traces {
+        let newest = self.find_newest_attempt()?;
+        let sessions = self.list_session_numbers(customer, 0)?;
+        let attempts = self.list_attempt_numbers(customer, &mailboxes, 0)?;
+        Ok(Traces {
             customer,
-            sessions: self.list_session_numbers(customer, 0)?,
-            attempts: self.list_attempt_numbers(customer, &mailboxes, 0)?,
             mailboxes,
-            ips: BTreeSet::new(),
+            ips: self.list_ips(&sessions, &attempts)?,
+            sessions,
+            attempts,
             next_session: SessionId::earliest_at(now - MARGIN),
-            next_attempt: newest + 1,
-        };
-        self.note_ips(&mut traces)?;
-        Ok(traces)
+            next_attempt: newest.map_or(1, |newest| newest.0 + 1),
+        })
     }
 
     /// Forgets a person: address, number, names, bans, sessions, and the addresses in attempts. What is found anew is
@@ -71,9 +70,11 @@ impl Tx<'_> {
         for table in ["bans", "pending_referrals"] {
             self.prepare(&format!("DELETE FROM {table} WHERE customer_id = ?1"))?.execute([customer.0])?;
         }
-        traces.sessions.extend(self.list_session_numbers(customer, traces.next_session.as_i64())?);
-        traces.attempts.extend(self.list_attempt_numbers(customer, &traces.mailboxes, traces.next_attempt)?);
-        self.note_ips(traces)?;
+        let sessions = self.list_session_numbers(customer, traces.next_session.as_i64())?;
+        let attempts = self.list_attempt_numbers(customer, &traces.mailboxes, traces.next_attempt)?;
+        traces.ips.extend(self.list_ips(&sessions, &attempts)?);
+        traces.sessions.extend(sessions);
+        traces.attempts.extend(attempts);
         for id in &traces.sessions {
             self.prepare("DELETE FROM sessions WHERE id = ?1")?.execute([id])?;
         }
@@ -87,15 +88,16 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Adds the IP addresses of the sessions and attempts that are still there.
-    fn note_ips(&self, traces: &mut Traces) -> Result<(), StoreError> {
-        for (table, ids) in [("sessions", &traces.sessions), ("login_attempts", &traces.attempts)] {
+    /// From where these sessions and attempts came.
+    fn list_ips(&self, sessions: &[i64], attempts: &[i64]) -> Result<BTreeSet<String>, StoreError> {
+        let mut ips = BTreeSet::new();
+        for (table, ids) in [("sessions", sessions), ("login_attempts", attempts)] {
             let mut statement = self.prepare(&format!("SELECT ip FROM {table} WHERE id = ?1 AND ip IS NOT NULL"))?;
             for id in ids {
-                traces.ips.extend(statement.query_row([id], |row| row.get::<_, String>(0)).optional()?);
+                ips.extend(statement.query_row([id], |row| row.get::<_, String>(0)).optional()?);
             }
         }
-        Ok(())
+        Ok(ips)
     }
 
     fn list_session_numbers(&self, customer: CustomerId, first: i64) -> Result<Vec<i64>, StoreError> {

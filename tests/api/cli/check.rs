@@ -10,7 +10,7 @@ use insta::assert_snapshot;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{cli, error, failed, folder_with, overwrite_root_of, without_folder, without_times};
+use super::{cli, error, failed, folder_with, overwrite_root_of, single_spaced, without_folder, without_times};
 use crate::app::{RIVAL, SHOP, SHOP_DEV, SHOP_ROOT, spawn_app, write_config, write_private};
 
 /// What a successful check prints.
@@ -109,7 +109,7 @@ fn it_says_what_the_clock_and_the_disk_are_like() {
     let app = spawn_app();
     let lines = app.cli_ok(&["check"]);
     let line = |subject: &str| lines.lines().find(|line| line.starts_with(subject)).unwrap();
-    let words = |subject: &str| line(subject).split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = |subject: &str| single_spaced(line(subject));
     assert_eq!(without_times(&words("clock")), "clock ok it is 0000-00-00T00:00:00.000Z");
     let wal = std::fs::metadata(app.folder.path().join("magic-auth.db-wal")).unwrap().len();
     assert_eq!(words("wal"), format!("wal ok {}", indicatif::HumanBytes(wal)));

@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 
 use super::found;
 use crate::app::write_config;
-use crate::cli::cli;
+use crate::cli::{cli, single_spaced};
 use crate::geoip::database;
 
 #[test]
@@ -46,7 +46,7 @@ fn a_rule_that_nothing_can_apply_is_wrong() {
         write_config(&folder, &format!("[geoip]\n{files}\n[sign_in.deny]\n{deny}"));
         let printed = String::from_utf8(cli(&folder, &["check"]).stdout).unwrap();
         let line = printed.lines().find(|line| line.starts_with("sign_in.deny"));
-        line.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        line.map(single_spaced)
     };
     assert_eq!(wrong("countries = [\"KP\"]\nflags = [\"vpn\", \"anonymous\"]"), None);
     assert_eq!(
