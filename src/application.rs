@@ -86,8 +86,9 @@ impl Application {
 
         let housekeeping = Housekeeping::new(&config, &clock, &intelligence.geoip);
         let metrics = Arc::<Metrics>::default();
-        // Another one for the operator's port, so that no request ever waits for what is counted there.
-        let readers = workers + usize::from(config.admin.listen.is_some());
+        // One for each thread that reads: the workers', the main one's, which looks after IP addresses, and that of the
+        // operator's port.
+        let readers = workers + 1 + usize::from(config.admin.listen.is_some());
         let readers = u32::try_from(readers).unwrap_or(u32::MAX);
         let store = Store::start(database, &path, readers, metrics.writer.clone())?;
         let services = Services {
@@ -194,7 +195,7 @@ fn apply_organisations(database: &mut Database, config: &Config, clock: &Clock) 
         let mut present = Vec::new();
         for configured in &config.organisations {
             let organisation = tx.upsert_organisation(configured.name.as_str(), now)?;
-            for key in configured.api_keys.iter().map(crate::config::ConfiguredKey::get) {
+            for key in &configured.api_keys {
                 present.push(key.digest());
                 if !tx.upsert_config_key(
                     &NewKey { organisation, key, permissions: &Permissions::ALL, expires_at: None },

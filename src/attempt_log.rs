@@ -80,11 +80,12 @@ impl AttemptLog {
             })
         });
         if let Err(error) = written.await {
-            warn!("{} attempts could not be recorded yet: {error}", batch.len());
+            let count: u64 = batch.values().map(|same| u64::from(same.count)).sum();
+            warn!("{count} attempts could not be recorded yet: {error}");
             for ((attempt, outcome), repeated) in batch {
                 self.add(attempt, outcome, repeated);
             }
-            // A full queue has heard it from its callers already; either way it is tried again.
+            // Once the writer has ended, there is nothing to try again.
             if !matches!(error, StoreError::Stopped) {
                 self.is_waiting.notify_one();
             }

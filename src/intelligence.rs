@@ -155,7 +155,8 @@ impl Intelligence {
                 city: facts.city.clone(),
                 asn: facts.asn,
                 as_name: facts.asn_organisation.clone(),
-                flags: (!flags.is_empty()).then(|| flags.iter().map(|flag| flag.name()).collect::<Vec<_>>().join(", ")),
+                flags: (!flags.is_empty())
+                    .then(|| flags.iter().map(|flag| flag.as_str()).collect::<Vec<_>>().join(", ")),
             },
             facts: serde_json::to_string(&facts).unwrap_or_else(|_| "null".to_owned()),
             due_at: self.clock.now() + again_after,

@@ -115,13 +115,15 @@ impl Keys {
     }
 
     fn replace(&self, rows: &[KeyRow]) {
-        let known = self.by_digest.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let known = self.by_digest.read().unwrap_or_else(PoisonError::into_inner);
         let keys = rows.iter().map(|row| {
             let known = known.get(&row.digest);
             let unchanged = known.filter(|key| key.is(row)).cloned();
             (row.digest, unchanged.unwrap_or_else(|| self.admit(row, known.map(Arc::as_ref))))
         });
-        *self.by_digest.write().unwrap_or_else(PoisonError::into_inner) = keys.collect();
+        let keys = keys.collect();
+        drop(known);
+        *self.by_digest.write().unwrap_or_else(PoisonError::into_inner) = keys;
     }
 
     /// A key that is new, or that has changed: then it goes on with the quota it has.

@@ -15,6 +15,7 @@ use log::kv::{self, Key, Value, VisitSource, VisitValue};
 use log::{Level, Record};
 
 use crate::config::LogFormat;
+use crate::domain::is_invisible;
 
 /// Text that may wait to be written: the lines of half a second under full load.
 const MAX_WAITING_BYTES: usize = 4 << 20;
@@ -197,11 +198,9 @@ impl fmt::Write for Printable<'_> {
     }
 
     fn write_char(&mut self, character: char) -> fmt::Result {
-        let is_hidden = character.is_control()
-            || matches!(
-                character,
-                '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
-            );
+        // Also joiners, and what separates lines.
+        let is_hidden =
+            is_invisible(character) || matches!(character, '\u{200c}' | '\u{200d}' | '\u{2028}' | '\u{2029}');
         if is_hidden { write!(self.0, "<U+{:04X}>", u32::from(character)) } else { self.0.write_char(character) }
     }
 }

@@ -157,7 +157,7 @@ impl Default for Metrics {
 impl Metrics {
     /// Counts a sign-in attempt.
     pub fn count_sign_in(&self, outcome: Outcome) {
-        self.sign_ins.get_or_create(&[("outcome", outcome.name())]).inc();
+        self.sign_ins.get_or_create(&[("outcome", outcome.as_str())]).inc();
     }
 
     /// Counts a request. The route is a pattern of the server's own, never a path as it was sent.

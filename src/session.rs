@@ -30,6 +30,9 @@ struct Seen {
     pruned_at: Option<Timestamp>,
 }
 
+/// So many times within an idle time-out a session that is in use is written.
+const TOUCHES: u32 = 20;
+
 /// Of so many sessions it is remembered, which takes three MiB.
 const MAX_UNWRITTEN: usize = 100_000;
 
@@ -72,23 +75,25 @@ impl Sessions {
     }
 
     /// Corrects when somebody last asked about the session, and if it is alive, notes that somebody does. Only an idle
-    /// time-out needs to know it, and not more exactly than to a twentieth of it: so few questions lead to a write.
+    /// time-out needs to know it, and not exactly: so few questions lead to a write, also while no write succeeds.
     fn touch(&self, session: &mut Session, id: SessionId, idle_timeout: Duration, now: Timestamp, store: &Store) {
-        if session.last_seen_at + idle_timeout / 20 > now {
+        let is_recent = |session: &Session| session.last_seen_at + idle_timeout / TOUCHES > now;
+        if is_recent(session) {
             return;
         }
         if let Some(seen) = self.unwritten.seen().sessions.get(&id) {
             session.last_seen_at = session.last_seen_at.max(*seen);
         }
-        if is_alive(session, self.idle_timeout, now) {
-            self.unwritten.seen().remember(id, now, idle_timeout);
-            let (write, unwritten) = (store.write(move |tx| tx.touch_session(id, now)), self.unwritten.clone());
-            actix_web::rt::spawn(async move {
-                if write.await.is_ok() {
-                    unwritten.seen().forget(id, now);
-                }
-            });
+        if is_recent(session) || !is_alive(session, self.idle_timeout, now) {
+            return;
         }
+        self.unwritten.seen().remember(id, now, idle_timeout);
+        let (write, unwritten) = (store.write(move |tx| tx.touch_session(id, now)), self.unwritten.clone());
+        actix_web::rt::spawn(async move {
+            if write.await.is_ok() {
+                unwritten.seen().forget(id, now);
+            }
+        });
     }
 }
 
@@ -100,7 +105,7 @@ impl Unwritten {
 
 impl Seen {
     fn remember(&mut self, id: SessionId, now: Timestamp, idle_timeout: Duration) {
-        let is_recent = |at: Timestamp| at + idle_timeout / 20 > now;
+        let is_recent = |at: Timestamp| at + idle_timeout / TOUCHES > now;
         if self.sessions.len() >= MAX_UNWRITTEN && !self.pruned_at.is_some_and(is_recent) {
             self.sessions.retain(|_, seen| *seen + idle_timeout > now);
             self.pruned_at = Some(now);

@@ -4,6 +4,7 @@
 //! session. What comes before it (the key, its quota, the form of the body) is `http`'s, and how
 //! things are kept is `store`'s.
 
+mod candidate;
 pub mod deny;
 pub mod rules;
 mod sandbox;
@@ -11,20 +12,18 @@ mod sandbox;
 use std::sync::Arc;
 use std::time::Duration;
 
-use log::debug;
-
 use crate::attempt_log::AttemptLog;
 use crate::clock::Clock;
-use crate::config::{Config, NewCustomerEmail, SignInConfig};
+use crate::config::{Config, SignInConfig};
 use crate::domain::{
-    CanonicalEmail, Canonicalization, ClientIp, CountryCode, CuRefNo, CustomerId, EmailAddress, IdentityId, KeyKind,
-    Outcome, PersonName, Refusal, Timestamp,
+    Canonicalization, ClientIp, EmailAddress, IdentityId, KeyKind, Outcome, PersonName, Refusal, Timestamp,
 };
 use crate::intelligence::Intelligence;
 use crate::keys::Key;
 use crate::metrics::Metrics;
-use crate::store::{Attempt, Customer, NewCustomer, NewSession, Store, StoreError, Tx};
+use crate::store::{Attempt, Store, StoreError, Tx};
 use crate::throttle::{Limit, Throttle};
+use candidate::Candidate;
 use deny::deny_reason;
 use sandbox::Scene;
 
@@ -133,7 +132,7 @@ impl SignIn {
             && let Some(scene) = Scene::of(email)
         {
             let played = scene.play(key, email.clone(), now + self.session_lifetime, now, store).await;
-            return self.answer(played, attempt, now);
+            return told(played);
         }
         let answer = self.attempt(key, request, attempt, now, store).await?;
         self.metrics.count_sign_in(answer.outcome());
@@ -143,12 +142,12 @@ impl SignIn {
     async fn attempt(
         &self,
         key: &Key,
-        request: Request,
+        mut request: Request,
         mut attempt: Attempt,
         now: Timestamp,
         store: &Store,
     ) -> Result<Answer, Overloaded> {
-        let Some(email) = request.email.clone() else {
+        let Some(email) = request.email.take() else {
             let recorded = store.write(record_invalid_email(attempt.clone(), now)).await;
             return self.answer(recorded, attempt, now);
         };
@@ -194,21 +193,26 @@ impl SignIn {
         self.answer(decided, attempt, now)
     }
 
-    /// What the caller is told of what the store says.
+    /// The same as [`told`], and a record of what could not be written.
     fn answer(
         &self,
         decided: Result<Answer, StoreError>,
         attempt: Attempt,
         now: Timestamp,
     ) -> Result<Answer, Overloaded> {
-        match decided {
-            Ok(answer) => Ok(answer),
-            Err(StoreError::Overloaded) => Err(Overloaded),
-            Err(error) => {
-                self.unwritten.note(attempt, Outcome::Refused(Refusal::LoginFailed), now);
-                Ok(Answer::Failed(error))
-            }
+        let answer = told(decided)?;
+        if let Answer::Failed(_) = answer {
+            self.unwritten.note(attempt, Outcome::Refused(Refusal::LoginFailed), now);
         }
+        Ok(answer)
+    }
+}
+
+/// What the caller is told of what the store says.
+fn told(decided: Result<Answer, StoreError>) -> Result<Answer, Overloaded> {
+    match decided {
+        Err(StoreError::Overloaded) => Err(Overloaded),
+        decided => Ok(decided.unwrap_or_else(Answer::Failed)),
     }
 }
 
@@ -218,95 +222,3 @@ fn record_invalid_email(attempt: Attempt, now: Timestamp) -> impl Fn(&Tx<'_>) ->
         Ok(Refusal::InvalidEmail.into())
     }
 }
-
-/// Somebody whom the throttle let through, and all that the decision about them needs.
-struct Candidate {
-    policy: Arc<SignInConfig>,
-    metrics: Arc<Metrics>,
-    attempt: Attempt,
-    request: Request,
-    country: Option<CountryCode>,
-    email: EmailAddress,
-    canonical: CanonicalEmail,
-    session_ends_at: Timestamp,
-    now: Timestamp,
-}
-
-impl Candidate {
-    /// Decides, creates what is missing, and records the attempt: all in one transaction.
-    fn decide_and_record(&self, tx: &Tx<'_>) -> Result<Answer, StoreError> {
-        let found = tx.find_customer(self.attempt.organisation, &self.canonical, self.now)?;
-        let customer = match self.decide(tx, found)? {
-            Ok(customer) => customer,
-            Err((refusal, customer)) => {
-                tx.insert_attempt(&self.attempt, customer, Outcome::Refused(refusal), self.now, 1)?;
-                return Ok(refusal.into());
-            }
-        };
-        let session = NewSession { customer, ip: self.request.ip, expires_at: self.session_ends_at };
-        let identity = tx.insert_session(&session, self.now)?;
-        let is_new_country = match self.country {
-            Some(country) => tx.note_country(customer, country)?,
-            None => false,
-        };
-        tx.insert_sign_in(&self.attempt, customer, is_new_country, self.now)?;
-        Ok(Answer::SignedIn(identity))
-    }
-
-    /// Who may have a session, or which refusal stands against it and whom it concerns.
-    fn decide(&self, tx: &Tx<'_>, found: Option<Customer>) -> Result<Decision, StoreError> {
-        let refusal = rules::first_refusal(&self.policy, found.as_ref());
-        let customer = match (found, refusal) {
-            (None, Some(refusal)) if !rules::makes_customer_despite(refusal) => return Ok(Err((refusal, None))),
-            (None, _) => self.create(tx)?,
-            (Some(customer), Some(_)) => customer.id,
-            (Some(customer), None) => {
-                self.complete(tx, &customer)?;
-                customer.id
-            }
-        };
-        Ok(refusal.map_or(Ok(customer), |refusal| Err((refusal, Some(customer)))))
-    }
-
-    /// A new customer, who may have to be authorized first.
-    fn create(&self, tx: &Tx<'_>) -> Result<CustomerId, StoreError> {
-        let new = NewCustomer {
-            email: Some((&self.email, &self.canonical)),
-            first_name: self.request.first_name.as_ref(),
-            last_name: self.request.last_name.as_ref(),
-            is_authorized: self.policy.new_customer_email == NewCustomerEmail::Authorized,
-            referred_by: self.referrer(tx)?,
-            ..NewCustomer::of(self.attempt.organisation)
-        };
-        tx.insert_customer(&new, self.now)?.ok_or(StoreError::RowCount(0))
-    }
-
-    /// A broken referral must not stop a sign-in: one that names nobody is none.
-    fn referrer(&self, tx: &Tx<'_>) -> Result<Option<CustomerId>, StoreError> {
-        let Some(sent) = &self.request.referral_id else { return Ok(None) };
-        let Ok(cu_ref_no) = CuRefNo::parse(sent) else {
-            debug!("a malformed referralId was ignored");
-            self.metrics.ignored_referrals.inc();
-            return Ok(None);
-        };
-        let referrer = tx.find_referrer(self.attempt.organisation, &cu_ref_no)?;
-        if referrer.is_none() {
-            debug!("a referralId that names no customer was ignored");
-            self.metrics.ignored_referrals.inc();
-        }
-        Ok(referrer)
-    }
-
-    /// Registers a guest and fills missing names; writes nothing when there is nothing to fill.
-    fn complete(&self, tx: &Tx<'_>, customer: &Customer) -> Result<(), StoreError> {
-        let first_name = self.request.first_name.as_ref().filter(|_| !customer.has_first_name);
-        let last_name = self.request.last_name.as_ref().filter(|_| !customer.has_last_name);
-        if customer.is_registered && first_name.is_none() && last_name.is_none() {
-            return Ok(());
-        }
-        tx.complete_customer(customer.id, first_name, last_name, self.now)
-    }
-}
-
-/// The customer who gets a session; or why not, and who it is, when that is known.
-type Decision = Result<CustomerId, (Refusal, Option<CustomerId>)>;

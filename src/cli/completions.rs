@@ -7,7 +7,7 @@ use clap_complete::aot;
 use super::Cli;
 use super::output::print_line;
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, ValueEnum)]
 pub(super) enum Shell {
     Bash,
     Zsh,

@@ -10,7 +10,7 @@ use crate::domain::parse_ip;
 use crate::geoip::{AddressKind, Fact, IpAnswer, IpFacts};
 use crate::intelligence::Intelligence;
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 #[command(after_help = "\
 What is known is in the files that the configuration names under [geoip]. Of an address that is not public, nothing is \
 known but that. With --json, what is not known is null.")]

@@ -30,7 +30,7 @@ use crate::store::{Database, OpenError, Tx};
 use output::Output;
 
 /// Passwordless customer sign-in by e-mail: one binary, one SQLite file, one TOML file.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "magic-auth", version, about, max_term_width = 100)]
 #[command(after_help = "Without a command, magic-auth serves. See the README for the configuration and the API.")]
 pub struct Cli {
@@ -46,7 +46,7 @@ pub struct Cli {
     command: Option<Command>,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 enum Command {
     /// Answer requests until Ctrl-C or SIGTERM
     Serve,

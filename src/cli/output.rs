@@ -6,6 +6,8 @@ use comfy_table::{ContentArrangement, Table, presets};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 
+use crate::domain::is_invisible;
+
 /// Standard output, in the form that was asked for.
 pub(super) struct Output {
     /// Whether JSON was asked for.
@@ -80,9 +82,9 @@ pub(super) fn table<const COLUMNS: usize>(
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
-/// The text without what a terminal would take for orders: it may be anybody's.
+/// The text without what a terminal would take for orders, or what turns the direction of its line: it may be anybody's.
 pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
+    text.chars().map(|character| if is_invisible(character) { ' ' } else { character }).collect()
 }
 
 /// A cell for a value that may be missing.

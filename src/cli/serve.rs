@@ -9,7 +9,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::Context;
 use super::output::print_line;
 use crate::application::Application;
-use crate::config::{Config, ConfiguredKey};
+use crate::config::Config;
+use crate::domain::ApiKey;
 use crate::logging::{self, Log};
 
 pub(super) fn run(context: Context) -> anyhow::Result<()> {
@@ -51,8 +52,8 @@ async fn serve(context: Context, log: Log) -> anyhow::Result<()> {
 /// A demo key, which everybody knows, or a placeholder: a real key is never printed.
 fn example_key(config: &Config) -> String {
     let mut keys = config.organisations.iter().flat_map(|organisation| &organisation.api_keys);
-    let demo = keys.find(|key| ConfiguredKey::is_demo(key));
-    demo.map_or("YOUR_API_KEY", |key| key.get().expose()).to_owned()
+    let demo = keys.find(|key| key.is_demo());
+    demo.map_or("YOUR_API_KEY", ApiKey::expose).to_owned()
 }
 
 fn welcome(address: SocketAddr, key: &str) -> String {

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use governor::Quota;
 use serde::Deserialize as _;
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserializer, SeqAccess, Visitor};
@@ -78,7 +79,10 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), String> {
-        self.check_numbers()?;
+        if self.server.workers > MAX_WORKERS {
+            return Err(format!("server.workers is at most {MAX_WORKERS}"));
+        }
+        self.check_limits()?;
         self.check_deny()?;
         if self.database.path.as_os_str().is_empty() {
             return Err("database.path is empty".to_owned());
@@ -91,8 +95,8 @@ impl Config {
                 return Err(format!("the organisation {name:?} stands there twice"));
             }
             for key in &organisation.api_keys {
-                if !keys.insert(key.get().digest()) {
-                    let key = key.get().label();
+                if !keys.insert(key.digest()) {
+                    let key = key.label();
                     return Err(format!("the key {key} of organisation {name:?} stands there twice"));
                 }
                 if key.is_demo() && !self.server.listen.ip().is_loopback() {
@@ -106,9 +110,7 @@ impl Config {
         }
         Ok(())
     }
-}
 
-impl Config {
     /// A rule that nothing could ever match is a mistake, and one that would be noticed late.
     fn check_deny(&self) -> Result<(), String> {
         let (deny, geoip) = (&self.sign_in.deny, &self.geoip);
@@ -121,7 +123,7 @@ impl Config {
             }
         }
         if let Some(flag) = deny.flags.iter().find(|flag| !geoip.lists.tell(**flag)) {
-            let flag = flag.name();
+            let flag = flag.as_str();
             return Err(format!(
                 "sign_in.deny.flags: {flag:?} can match nobody: name databases in [geoip], or a list in [geoip.lists]"
             ));
@@ -129,21 +131,14 @@ impl Config {
         Ok(())
     }
 
-    fn check_numbers(&self) -> Result<(), String> {
-        if self.server.workers > MAX_WORKERS {
-            return Err(format!("server.workers is at most {MAX_WORKERS}"));
+    fn check_limits(&self) -> Result<(), String> {
+        for (name, kind) in [("rate_limit.prod", KeyKind::Prod), ("rate_limit.dev", KeyKind::Dev)] {
+            check_refill(name, self.rate_limit.quota(kind))?;
         }
-        for (name, quota) in [
-            ("throttle.email", self.throttle.mailbox_quota()),
-            ("throttle.ip", self.throttle.network_quota()),
-            ("rate_limit.prod", self.rate_limit.quota(KeyKind::Prod)),
-            ("rate_limit.dev", self.rate_limit.quota(KeyKind::Dev)),
-        ] {
-            let refill = quota.map_or(Duration::ZERO, |quota| quota.replenish_interval() * quota.burst_size().get());
-            if refill > Period::LONGEST {
-                return Err(format!("{name}: the whole burst would need more than 36500d to come back"));
-            }
-            if name.starts_with("throttle") && refill > self.retention.login_attempts.get() {
+        for (name, quota) in
+            [("throttle.email", self.throttle.mailbox_quota()), ("throttle.ip", self.throttle.network_quota())]
+        {
+            if check_refill(name, quota)? > self.retention.login_attempts.get() {
                 return Err(format!(
                     "retention.login_attempts is shorter than {name}.period: keep attempts for at least as long, for \
                      the throttle is rebuilt from them at each start"
@@ -152,6 +147,15 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// The time in which the whole burst comes back.
+fn check_refill(name: &str, quota: Option<Quota>) -> Result<Duration, String> {
+    let refill = quota.map_or(Duration::ZERO, |quota| quota.replenish_interval() * quota.burst_size().get());
+    if refill > Period::LONGEST {
+        return Err(format!("{name}: the whole burst would need more than 36500d to come back"));
+    }
+    Ok(refill)
 }
 
 /// As usual, but for what is said when the brackets are one too few.
@@ -197,7 +201,7 @@ mod tests {
         let shipped = include_str!("../../config.toml");
         let mut shipped = Config::parse(shipped, Path::new("config.toml")).unwrap();
         assert_eq!(shipped.organisations.len(), 1);
-        assert!(shipped.organisations[0].api_keys.iter().all(super::super::ConfiguredKey::is_demo));
+        assert!(shipped.organisations[0].api_keys.iter().all(crate::domain::ApiKey::is_demo));
         shipped.organisations.clear();
         let default = Config::default();
         assert_eq!(limits(&shipped), limits(&default));

@@ -17,9 +17,9 @@ use serde::Deserialize;
 
 pub use geoip::{GeoIpConfig, ListsConfig};
 pub use load::{ConfigError, MAX_WORKERS};
-pub use values::{ConfiguredKey, DnsServer, FilePath, OrganisationName, Origin, Period};
+pub use values::{DnsServer, FilePath, OrganisationName, Origin, Period};
 
-use crate::domain::{Canonicalization, CountryCode, Flag, KeyKind, Network};
+use crate::domain::{ApiKey, Canonicalization, CountryCode, Flag, KeyKind, Network};
 
 /// The whole configuration.
 #[derive(Debug, Default, Deserialize)]
@@ -103,7 +103,7 @@ pub struct OrganisationConfig {
     pub name: OrganisationName,
     /// The keys that the file manages. Others are made on the command line.
     #[serde(default)]
-    pub api_keys: Vec<ConfiguredKey>,
+    pub api_keys: Vec<ApiKey>,
 }
 
 /// `[session]`

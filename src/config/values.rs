@@ -91,32 +91,6 @@ impl fmt::Debug for OrganisationName {
     }
 }
 
-/// An API key that stands in the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfiguredKey(ApiKey);
-
-impl ConfiguredKey {
-    /// The key.
-    #[must_use]
-    pub fn get(&self) -> &ApiKey {
-        &self.0
-    }
-
-    /// Whether this is one of the two keys that are published with the program, which everybody knows.
-    #[must_use]
-    pub fn is_demo(&self) -> bool {
-        ["PRODPGrFxpGEtrOZfuWhnoJohUYBXuOE", "DEV_Y7c1vXq0TzN4bWm8RkLs2HpAe6Jd"].contains(&self.0.expose())
-    }
-}
-
-impl FromStr for ConfiguredKey {
-    type Err = crate::domain::ApiKeyError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        ApiKey::parse(text).map(Self)
-    }
-}
-
 /// A file that is read, relative to the configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilePath(PathBuf);
@@ -256,7 +230,7 @@ macro_rules! deserialize_from_str {
     )+};
 }
 
-deserialize_from_str!(Period, OrganisationName, ConfiguredKey, Origin, DnsServer, Network, FilePath, CountryCode, Flag);
+deserialize_from_str!(Period, OrganisationName, ApiKey, Origin, DnsServer, Network, FilePath, CountryCode, Flag);
 
 #[cfg(test)]
 mod tests {

@@ -16,11 +16,6 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// The longest pause when a server is busy.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
-/// An import stopped half-way. What is in is in; running it again brings in the rest.
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct ImportError(#[from] StoreError);
-
 /// What an import did.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ImportReport {
@@ -32,7 +27,7 @@ pub struct ImportReport {
     pub pending_referrals: i64,
 }
 
-/// An import under way.
+/// An import under way. When it stops half-way, what is in is in, and running it again brings in the rest.
 pub struct Importer<'d> {
     database: &'d mut Database,
     organisation: OrganisationId,
@@ -59,7 +54,7 @@ impl<'d> Importer<'d> {
     ///
     /// # Errors
     /// When the database fails.
-    pub fn add(&mut self, row: Row, contact: Contact) -> Result<Vec<Row>, ImportError> {
+    pub fn add(&mut self, row: Row, contact: Contact) -> Result<Vec<Row>, StoreError> {
         self.batch.push((row, contact));
         if self.batch.len() < BATCH { Ok(Vec::new()) } else { self.write() }
     }
@@ -74,7 +69,7 @@ impl<'d> Importer<'d> {
     ///
     /// # Errors
     /// When the database fails. Nothing of it is written then.
-    pub fn write(&mut self) -> Result<Vec<Row>, ImportError> {
+    pub fn write(&mut self) -> Result<Vec<Row>, StoreError> {
         let (batch, now) = (std::mem::take(&mut self.batch), self.clock.now());
         let (organisation, rules) = (self.organisation, self.canonicalization);
         let fates = in_short_transaction(self.database, &self.clock, |tx| {
@@ -99,7 +94,7 @@ impl<'d> Importer<'d> {
     ///
     /// # Errors
     /// When the database fails.
-    pub fn settle_referrals(&mut self) -> Result<ImportReport, ImportError> {
+    pub fn settle_referrals(&mut self) -> Result<ImportReport, StoreError> {
         let organisation = self.organisation;
         let mut last = CustomerId(0);
         loop {

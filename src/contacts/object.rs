@@ -15,13 +15,13 @@ pub(super) const MAX_LINE: u64 = 64 * 1_024;
 /// So many members that are no fields are told of: each line could have others.
 const MAX_UNKNOWN: usize = 20;
 
-/// A line with its end; `None` at the end of the file. Of a line that is too long, the beginning.
+/// A line with its end; `None` at the end of the file. Of a line that is too long, the beginning, which is too long.
 pub(super) fn read_line(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
-    if input.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)? == 0 {
+    if input.by_ref().take(MAX_LINE + 1).read_until(b'\n', &mut line)? == 0 {
         return Ok(None);
     }
-    if line.len() as u64 == MAX_LINE && line.last() != Some(&b'\n') {
+    if line.len() as u64 > MAX_LINE && line.last() != Some(&b'\n') {
         input.skip_until(b'\n')?;
     }
     Ok(Some(line))
@@ -29,7 +29,7 @@ pub(super) fn read_line(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>>
 
 /// What the line says. Members that are no fields are added to `unknown`.
 pub(super) fn read_object(line: &[u8], unknown: &mut BTreeSet<String>) -> Record {
-    if line.len() as u64 == MAX_LINE {
+    if line.len() as u64 > MAX_LINE {
         return Record::unreadable(format!("longer than {MAX_LINE} bytes"));
     }
     let members = match serde_json::from_slice::<Members>(line) {

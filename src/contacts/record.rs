@@ -187,7 +187,7 @@ fn read_creation(record: &mut Record, now: Timestamp) -> Timestamp {
 }
 
 fn parse_flag(text: &str) -> Result<bool, &'static str> {
-    match text.trim().to_ascii_lowercase().as_str() {
+    match text.to_ascii_lowercase().as_str() {
         "true" | "yes" | "1" => Ok(true),
         "false" | "no" | "0" => Ok(false),
         _ => Err("neither true nor false"),

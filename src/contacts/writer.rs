@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::record::Field;
+use crate::domain::Timestamp;
 use crate::store::CustomerRow;
 
 /// The form of a file.
@@ -40,8 +41,8 @@ struct Exported<'c> {
     email_authorized: bool,
     banned: bool,
     ban_reason: Option<Cow<'c, str>>,
-    ban_expires_at: Option<String>,
-    created_at: String,
+    ban_expires_at: Option<Timestamp>,
+    created_at: Timestamp,
 }
 
 impl<W: Write> ContactWriter<W> {
@@ -109,8 +110,8 @@ fn exported<'c>(customer: &'c CustomerRow, text: impl Fn(&'c str) -> Cow<'c, str
         email_authorized: customer.email_authorized_at.is_some(),
         banned: ban.is_some(),
         ban_reason: ban.map(|ban| text(&ban.reason)),
-        ban_expires_at: ban.and_then(|ban| ban.expires_at).map(|at| at.to_string()),
-        created_at: customer.created_at.to_string(),
+        ban_expires_at: ban.and_then(|ban| ban.expires_at),
+        created_at: customer.created_at,
     }
 }
 

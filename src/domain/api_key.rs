@@ -1,6 +1,7 @@
 //! The API key: what a shop's backend shows to be let in.
 
 use std::fmt;
+use std::str::FromStr;
 
 use super::{Digest, base62};
 
@@ -92,6 +93,12 @@ impl ApiKey {
         self.kind.label(self.hint())
     }
 
+    /// Whether this is one of the two keys that are published with the program, which everybody knows.
+    #[must_use]
+    pub fn is_demo(&self) -> bool {
+        ["PRODPGrFxpGEtrOZfuWhnoJohUYBXuOE", "DEV_Y7c1vXq0TzN4bWm8RkLs2HpAe6Jd"].contains(&self.expose())
+    }
+
     /// What the database keeps of it.
     #[must_use]
     pub fn digest(&self) -> Digest {
@@ -102,6 +109,15 @@ impl ApiKey {
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.text
+    }
+}
+
+/// Reads a key that stands in the configuration.
+impl FromStr for ApiKey {
+    type Err = ApiKeyError;
+
+    fn from_str(text: &str) -> Result<Self, ApiKeyError> {
+        Self::parse(text)
     }
 }
 

@@ -42,8 +42,8 @@ impl ClientIp {
         match self.0 {
             address if address.is_loopback() => None,
             IpAddr::V4(_) => Some(self.0),
-            IpAddr::V6(address) => Some(match embedded_ipv4(address) {
-                Some(address) => address.into(),
+            IpAddr::V6(address) => Some(match embedded_ipv4(self.0) {
+                Some(embedded) => embedded.into(),
                 None => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
             }),
         }
@@ -59,7 +59,8 @@ pub fn parse_ip(text: &str) -> Result<IpAddr, ClientIpError> {
 }
 
 /// The IPv4 address for which an IPv6 address stands.
-pub(crate) fn embedded_ipv4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
+pub(crate) fn embedded_ipv4(ip: IpAddr) -> Option<Ipv4Addr> {
+    let IpAddr::V6(ip) = ip else { return None };
     let ipv4 = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
     match ip.segments() {
         // IPv4-mapped; NAT64 by its well-known prefix; 6to4.

@@ -71,20 +71,23 @@ impl EmailAddress {
     /// The form that is the same for all spellings of one mailbox.
     #[must_use]
     pub fn canonical(&self, rules: Canonicalization) -> CanonicalEmail {
+        let at_provider = match rules {
+            Canonicalization::Provider => self.mailbox_at_provider(),
+            Canonicalization::None => None,
+        };
+        CanonicalEmail(at_provider.unwrap_or_else(|| self.0.clone()))
+    }
+
+    /// By the rules of a provider who has any.
+    fn mailbox_at_provider(&self) -> Option<String> {
         let (local, domain) = self.parts();
-        if rules == Canonicalization::None {
-            return CanonicalEmail(self.0.clone());
-        }
         let (local, domain) = match domain {
             "gmail.com" | "googlemail.com" => (without_tag(local).replace('.', ""), "gmail.com"),
             _ if ignores_tags(domain) => (without_tag(local).to_owned(), domain),
-            _ => return CanonicalEmail(self.0.clone()),
+            _ => return None,
         };
         // Without its tag, `+tag@…` or `a.+tag@…` is nobody's mailbox; it must not become everybody's.
-        if !is_dot_atom(&local) {
-            return CanonicalEmail(self.0.clone());
-        }
-        CanonicalEmail(format!("{local}@{domain}"))
+        is_dot_atom(&local).then(|| format!("{local}@{domain}"))
     }
 
     /// The address as a log may show it: `j***@barasek.com`. Of a mailbox with one letter, none.
@@ -196,7 +199,7 @@ fn changes_its_nature(character: char) -> bool {
     }
     let alone = character.to_string();
     let (mapped, _) = Uts46::new().to_unicode(alone.as_bytes(), AsciiDenyList::EMPTY, Hyphens::Allow);
-    mapped.is_empty() || !mapped.chars().all(|mapped| !mapped.is_ascii())
+    mapped.is_empty() || mapped.bytes().any(|byte| byte.is_ascii())
 }
 
 fn without_tag(local: &str) -> &str {

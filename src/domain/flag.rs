@@ -31,7 +31,7 @@ impl Flag {
 
     /// How the configuration and the API call it.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Hosting => "hosting",
             Self::Proxy => "proxy",
@@ -46,6 +46,6 @@ impl FromStr for Flag {
     type Err = UnknownFlag;
 
     fn from_str(text: &str) -> Result<Self, UnknownFlag> {
-        Self::ALL.into_iter().find(|flag| flag.name() == text).ok_or(UnknownFlag)
+        Self::ALL.into_iter().find(|flag| flag.as_str() == text).ok_or(UnknownFlag)
     }
 }

@@ -38,6 +38,7 @@ pub use outcome::{Outcome, Refusal, UnknownOutcome};
 pub use permission::{Permission, Permissions, UnknownPermission};
 pub use person_name::{PersonName, PersonNameError};
 pub use phone_number::{Country, CountryError, PhoneNumber, PhoneNumberError};
+pub(crate) use tidy::is_invisible;
 pub use tidy::{BanReason, CompanyName, LineError};
 pub use timestamp::{Timestamp, TimestampError};
 

@@ -77,7 +77,7 @@ pub enum Outcome {
 impl Outcome {
     /// `OK`, `denied`, or the refusal's code.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::SignedIn => "OK",
             Self::Refused(refusal) => refusal.code(),
@@ -89,7 +89,7 @@ impl Outcome {
 /// Written by its name.
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
+        f.pad(self.as_str())
     }
 }
 
@@ -104,7 +104,7 @@ impl FromStr for Outcome {
     fn from_str(text: &str) -> Result<Self, UnknownOutcome> {
         let refused = Refusal::ALL.map(Self::Refused).into_iter();
         let mut outcomes = refused.chain([Self::SignedIn, Self::Denied]);
-        outcomes.find(|outcome| outcome.to_string().eq_ignore_ascii_case(text)).ok_or(UnknownOutcome)
+        outcomes.find(|outcome| outcome.as_str().eq_ignore_ascii_case(text)).ok_or(UnknownOutcome)
     }
 }
 

@@ -8,7 +8,7 @@ use unicode_normalization::UnicodeNormalization as _;
 pub(super) fn tidied(text: &str) -> String {
     let mut tidy = String::with_capacity(text.len());
     for word in text.split(char::is_whitespace) {
-        let mut visible = word.chars().filter(|character| !is_invisible_control(*character)).peekable();
+        let mut visible = word.chars().filter(|character| !is_invisible(*character)).peekable();
         if !tidy.is_empty() && visible.peek().is_some() {
             tidy.push(' ');
         }
@@ -19,7 +19,7 @@ pub(super) fn tidied(text: &str) -> String {
 
 /// Control characters, and the invisible ones that turn the direction of the text around them (UAX 9), mark
 /// its byte order, or mark nothing at all. (Joiners stay: some scripts need them between letters.)
-fn is_invisible_control(character: char) -> bool {
+pub(crate) fn is_invisible(character: char) -> bool {
     character.is_control()
         || matches!(
             character,

@@ -74,6 +74,13 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// As it is displayed.
+impl serde::Serialize for Timestamp {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// The text is no moment of RFC 3339 from 1970 on.
 #[derive(Debug, thiserror::Error)]
 #[error("not a moment such as 2026-11-24T15:04:05Z or 2026-11-24T16:04:05+01:00")]
@@ -84,8 +91,12 @@ impl FromStr for Timestamp {
     type Err = TimestampError;
 
     fn from_str(text: &str) -> Result<Self, TimestampError> {
+        // The parser takes any character for the separator.
+        if !matches!(text.as_bytes().get(10), Some(b'T' | b't' | b' ')) {
+            return Err(TimestampError);
+        }
         let nanoseconds = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| TimestampError)?.unix_timestamp_nanos();
-        let milliseconds = u64::try_from(nanoseconds / 1_000_000).map_err(|_| TimestampError)?;
+        let milliseconds = u64::try_from(nanoseconds.div_euclid(1_000_000)).map_err(|_| TimestampError)?;
         i64::try_from(milliseconds).map(Self).map_err(|_| TimestampError)
     }
 }
@@ -113,9 +124,16 @@ mod tests {
         for text in ["2026-11-24T15:04:05.678Z", "2026-11-24T16:04:05.678999+01:00", "2026-11-24T15:04:05.678-00:00"] {
             assert_eq!(text.parse::<Timestamp>().unwrap(), Timestamp::from_millis(1_795_532_645_678), "{text}");
         }
-        for text in
-            ["", "2026-11-24", "2026-11-24T15:04:05", "24.11.2026", "1969-12-31T23:59:59Z", "2026-02-30T00:00:00Z"]
-        {
+        for text in [
+            "",
+            "2026-11-24",
+            "2026-11-24T15:04:05",
+            "2026-11-24_15:04:05Z",
+            "24.11.2026",
+            "1969-12-31T23:59:59Z",
+            "1969-12-31T23:59:59.9995Z",
+            "2026-02-30T00:00:00Z",
+        ] {
             assert!(text.parse::<Timestamp>().is_err(), "{text}");
         }
     }

@@ -53,12 +53,6 @@ impl AddressKind {
     }
 }
 
-/// The IPv4 address for which an address stands: mapped, 6to4, NAT64 or Teredo.
-#[must_use]
-pub fn embedded_in(ip: IpAddr) -> Option<Ipv4Addr> {
-    Address::new(ip).embedded
-}
-
 /// An address, what it is for, and the IPv4 address within it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Address {
@@ -71,10 +65,7 @@ pub(super) struct Address {
 
 impl Address {
     pub(super) fn new(ip: IpAddr) -> Self {
-        let embedded = match ip {
-            IpAddr::V4(_) => None,
-            IpAddr::V6(ip) => embedded_ipv4(ip),
-        };
+        let embedded = embedded_ipv4(ip);
         let kind = match (ip, embedded) {
             (IpAddr::V4(ip), _) | (_, Some(ip)) => kind_of_ipv4(ip),
             (IpAddr::V6(ip), None) => kind_of_ipv6(ip),

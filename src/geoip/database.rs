@@ -18,7 +18,7 @@ pub(super) struct Database {
 }
 
 /// How much is asked of an address.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
     /// Everything.
     All,
@@ -62,7 +62,7 @@ impl Database {
         let mut record = record.unwrap_or_default();
         if self.is_of_anonymity {
             for flag in Flag::ALL {
-                record.flags.entry(flag).get_or_insert(false);
+                record.flags.get_mut(flag).get_or_insert(false);
             }
         }
         record

@@ -94,10 +94,10 @@ impl Flags {
     /// One of them.
     #[must_use]
     pub fn get(mut self, flag: Flag) -> Option<bool> {
-        *self.entry(flag)
+        *self.get_mut(flag)
     }
 
-    pub(super) fn entry(&mut self, flag: Flag) -> &mut Option<bool> {
+    pub(super) fn get_mut(&mut self, flag: Flag) -> &mut Option<bool> {
         match flag {
             Flag::Hosting => &mut self.hosting,
             Flag::Proxy => &mut self.proxy,
@@ -111,8 +111,6 @@ impl Flags {
 /// What a rule may ask about an address: found without an allocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IpTraits {
-    /// What it is for.
-    pub kind: AddressKind,
     /// Where it is.
     pub country: Option<CountryCode>,
     /// Whose network it is in: the number of the autonomous system.
@@ -221,9 +219,9 @@ mod tests {
     fn each_flag_is_its_own() {
         for flag in Flag::ALL {
             let mut flags = Flags::default();
-            *flags.entry(flag) = Some(true);
+            *flags.get_mut(flag) = Some(true);
             let json = serde_json::to_value(flags).unwrap();
-            assert_eq!(json[flag.name()], true);
+            assert_eq!(json[flag.as_str()], true);
             assert!(Flag::ALL.iter().all(|other| flags.get(*other).is_some() == (*other == flag)));
         }
     }

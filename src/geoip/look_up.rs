@@ -72,7 +72,7 @@ impl<'s> Found<'s> {
 
     /// A source that could know says whether an address has a flag. Whoever says that it has is believed.
     fn say(&mut self, flag: Flag, value: bool, number: SourceNumber) {
-        let own = self.record.flags.entry(flag);
+        let own = self.record.flags.get_mut(flag);
         if own.is_none() || (value && *own == Some(false)) {
             *own = Some(value);
             self.origins[Fact::from(flag) as usize] = Some(number);
@@ -91,8 +91,8 @@ impl<'s> Found<'s> {
 
     /// Puts what was found into the picture of an address.
     pub(super) fn tell(&self, facts: &mut IpFacts, sources: &[Arc<Source>], hosting: &HostingAsns) {
-        let Record { region, city, time_zone, asn_organisation, .. } = self.record;
-        let Record { country, latitude, longitude, asn, flags, .. } = self.record;
+        let Record { country, region, city, latitude, longitude, time_zone, asn, asn_organisation, flags } =
+            self.record;
         (facts.country, facts.latitude, facts.longitude) = (country, latitude, longitude);
         (facts.asn, facts.flags) = (asn, flags);
         facts.region = region.map(str::to_owned);

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use log::{error, info};
 
-pub use address::{AddressKind, embedded_in};
+pub use address::AddressKind;
 pub use facts::{Fact, Flags, IpAnswer, IpFacts, IpTraits, SourceOfFacts};
 pub use reverse_dns::{ReverseDns, SystemServersError, Unanswered};
 pub use source::{Contents, Examined, GeoIpError, SourceFile};
@@ -91,7 +91,7 @@ impl GeoIp {
         let found =
             address.asked_for().map(|address| Found::look_up(address, Scope::Traits, &sources, &self.hosting).record);
         let Record { country, asn, flags, .. } = found.unwrap_or_default();
-        IpTraits { kind: address.kind, country, asn, flags }
+        IpTraits { country, asn, flags }
     }
 
     /// How long ago each file was made, by its path.

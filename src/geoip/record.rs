@@ -9,6 +9,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 
+use super::database::Scope;
 use super::facts::{Fact, Flags};
 use crate::domain::{CountryCode, Flag};
 
@@ -57,7 +58,7 @@ pub(super) struct Traits<'d>(pub(super) Record<'d>);
 impl<'de> Deserialize<'de> for Traits<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut record = Record::default();
-        deserializer.deserialize_any(Walk { record: &mut record, place: Place::TraitsRoot })?;
+        deserializer.deserialize_any(Walk { record: &mut record, place: Place::Root(Scope::Traits) })?;
         Ok(Self(record))
     }
 }
@@ -65,7 +66,7 @@ impl<'de> Deserialize<'de> for Traits<'de> {
 impl<'de> Deserialize<'de> for Record<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut record = Self::default();
-        deserializer.deserialize_any(Walk { record: &mut record, place: Place::Root })?;
+        deserializer.deserialize_any(Walk { record: &mut record, place: Place::Root(Scope::All) })?;
         let is_on_earth = |latitude: f64, longitude: f64| latitude.abs() <= 90.0 && longitude.abs() <= 180.0;
         if !record.latitude.zip(record.longitude).is_some_and(|(latitude, longitude)| is_on_earth(latitude, longitude))
         {
@@ -79,9 +80,7 @@ impl<'de> Deserialize<'de> for Record<'de> {
 /// database has in its maps, even themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    Root,
-    /// The same for [`Traits`].
-    TraitsRoot,
+    Root(Scope),
     /// The code, or a map with it.
     Country,
     CountryCode,
@@ -107,25 +106,25 @@ impl Place {
     /// Where the value of this name stands; `None`: it means nothing.
     fn within(self, name: &[u8]) -> Option<Self> {
         let place = match (self, name) {
-            (Self::Root | Self::TraitsRoot, b"country") => Self::Country,
-            (Self::Root | Self::TraitsRoot, b"country_code") | (Self::Country, b"iso_code") => Self::CountryCode,
-            (Self::Root, b"subdivisions") => Self::Regions,
+            (Self::Root(_), b"country") => Self::Country,
+            (Self::Root(_), b"country_code") | (Self::Country, b"iso_code") => Self::CountryCode,
+            (Self::Root(Scope::All), b"subdivisions") => Self::Regions,
             (Self::Region, b"names") => Self::RegionNames,
-            (Self::Root, b"state1") | (Self::RegionNames, b"en") => Self::RegionName,
-            (Self::Root, b"city") => Self::City,
+            (Self::Root(Scope::All), b"state1") | (Self::RegionNames, b"en") => Self::RegionName,
+            (Self::Root(Scope::All), b"city") => Self::City,
             (Self::City, b"names") => Self::CityNames,
             (Self::CityNames, b"en") => Self::CityName,
-            (Self::Root, b"location") => Self::Location,
-            (Self::Root | Self::Location, b"latitude") => Self::Latitude,
-            (Self::Root | Self::Location, b"longitude") => Self::Longitude,
-            (Self::Root, b"timezone") | (Self::Location, b"time_zone") => Self::TimeZone,
-            (Self::Root | Self::TraitsRoot, b"autonomous_system_number" | b"asn") => Self::Asn,
-            (Self::Root, b"autonomous_system_organization" | b"as_name") => Self::AsnOrganisation,
-            (Self::Root | Self::TraitsRoot, b"is_hosting_provider") => Self::Flag(Flag::Hosting),
-            (Self::Root | Self::TraitsRoot, b"is_public_proxy" | b"is_residential_proxy") => Self::Flag(Flag::Proxy),
-            (Self::Root | Self::TraitsRoot, b"is_anonymous_vpn") => Self::Flag(Flag::Vpn),
-            (Self::Root | Self::TraitsRoot, b"is_tor_exit_node") => Self::Flag(Flag::Tor),
-            (Self::Root | Self::TraitsRoot, b"is_anonymous") => Self::Flag(Flag::Anonymous),
+            (Self::Root(Scope::All), b"location") => Self::Location,
+            (Self::Root(Scope::All) | Self::Location, b"latitude") => Self::Latitude,
+            (Self::Root(Scope::All) | Self::Location, b"longitude") => Self::Longitude,
+            (Self::Root(Scope::All), b"timezone") | (Self::Location, b"time_zone") => Self::TimeZone,
+            (Self::Root(_), b"autonomous_system_number" | b"asn") => Self::Asn,
+            (Self::Root(Scope::All), b"autonomous_system_organization" | b"as_name") => Self::AsnOrganisation,
+            (Self::Root(_), b"is_hosting_provider") => Self::Flag(Flag::Hosting),
+            (Self::Root(_), b"is_public_proxy" | b"is_residential_proxy") => Self::Flag(Flag::Proxy),
+            (Self::Root(_), b"is_anonymous_vpn") => Self::Flag(Flag::Vpn),
+            (Self::Root(_), b"is_tor_exit_node") => Self::Flag(Flag::Tor),
+            (Self::Root(_), b"is_anonymous") => Self::Flag(Flag::Anonymous),
             _ => return None,
         };
         Some(place)
@@ -236,7 +235,7 @@ impl<'de> Visitor<'de> for Walk<'_, 'de> {
 
     fn visit_bool<E: de::Error>(self, value: bool) -> Result<(), E> {
         if let Place::Flag(flag) = self.place {
-            let flag = self.record.flags.entry(flag);
+            let flag = self.record.flags.get_mut(flag);
             // Two kinds of proxies are one flag.
             *flag = Some(value || *flag == Some(true));
         }

@@ -157,7 +157,8 @@ impl SourceFile {
     }
 
     fn error(&self, cause: Cause) -> GeoIpError {
-        let key = self.list.map_or_else(|| "[geoip] databases".into(), |flag| format!("[geoip.lists] {}", flag.name()));
+        let key =
+            self.list.map_or_else(|| "[geoip] databases".into(), |flag| format!("[geoip.lists] {}", flag.as_str()));
         let place = match &cause {
             Cause::BadLine(line) => format!("{}:{}", self.path.display(), line.number),
             _ => self.path.display().to_string(),

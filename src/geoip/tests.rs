@@ -36,8 +36,8 @@ fn geoip_with(databases: &[&str], more: &str) -> GeoIp {
 fn facts(geoip: &GeoIp, ip: &str) -> IpFacts {
     let ip = ip.parse().unwrap();
     let facts = geoip.look_up(ip);
-    let IpFacts { kind, country, asn, flags, .. } = facts;
-    assert_eq!(geoip.traits(ip), IpTraits { kind, country, asn, flags });
+    let IpFacts { country, asn, flags, .. } = facts;
+    assert_eq!(geoip.traits(ip), IpTraits { country, asn, flags });
     facts
 }
 

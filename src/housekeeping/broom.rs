@@ -123,7 +123,6 @@ impl Broom {
         let swept = swept.and(self.addresses.go(store, now, self.rules, sweep_addresses).await);
         let swept = swept.and(self.sessions.go(store, now, self.rules, sweep_sessions).await);
         let (attempts, sessions) = (self.attempts.take_deleted(), self.sessions.take_deleted());
-        self.addresses.take_deleted();
         if attempts + sessions > 0 {
             info!(attempts, sessions; "deleted old attempts and dead sessions");
         }
@@ -182,8 +181,8 @@ fn sweep_addresses(
     rules: Rules,
     now: Timestamp,
 ) -> Result<Step<ClientIp>, StoreError> {
-    let (next, deleted) = tx.delete_old_ips(after, STEP, now - rules.attempts_kept_for)?;
-    Ok(Step { next, deleted })
+    // What is known of addresses is nobody's to count.
+    Ok(Step { next: tx.delete_old_ips(after, STEP, now - rules.attempts_kept_for)?, deleted: 0 })
 }
 
 /// Deletes the dead ones among the next sessions. A round goes through the whole table: sessions end at any age.

@@ -9,7 +9,7 @@ use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::Next;
-use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, HttpResponse, ResponseError as _, web};
+use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, web};
 
 use super::fields::{Fields, Value};
 use super::reply::ApiError;
@@ -72,9 +72,9 @@ async fn answer(
             if let Some(key) = presented {
                 request.extensions_mut().insert(RefusedKey(key.label()));
             }
-            return Ok(request.into_response(ApiError::UnknownKey.error_response()));
+            return Ok(request.error_response(ApiError::UnknownKey));
         }
-        Err(error) => return Ok(request.into_response(HttpResponse::from_error(ApiError::from(error)))),
+        Err(error) => return Ok(request.error_response(ApiError::from(error))),
     };
     let quota = key.take();
     let refusal = match quota.and_then(|quota| quota.retry_after) {
@@ -84,7 +84,7 @@ async fn answer(
     request.extensions_mut().insert(Caller(key));
     request.extensions_mut().insert(body);
     let mut response = match refusal {
-        Some(error) => request.into_response(error.error_response()),
+        Some(error) => request.error_response(error),
         None => next.call(request).await?,
     };
     if let Some(quota) = quota {

@@ -1,15 +1,17 @@
 //! Reading a request body: bounded in length and time, and in every form that the contract names.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
-use actix_multipart::{Field, Multipart, MultipartError};
 use actix_web::HttpMessage as _;
 use actix_web::dev::{Payload, ServiceRequest};
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use actix_web::web::{Bytes, BytesMut};
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
 use log::debug;
 use mime::Mime;
+use multer::{Field, Multipart};
+use percent_encoding::percent_decode;
 
 use super::fields::{Fields, Value, problem};
 use super::reply::ApiError;
@@ -53,19 +55,26 @@ async fn read(mut payload: Payload) -> Result<Bytes, ApiError> {
 async fn decode(headers: &HeaderMap, body: Bytes) -> Result<Fields, ApiError> {
     // What `curl -d` sends is JSON under the name of a form.
     let is_json = body.trim_ascii_start().starts_with(b"{");
-    let Some(media_type) = headers.get(CONTENT_TYPE) else {
+    let Some(media_type) = headers.get(CONTENT_TYPE).filter(|media_type| !media_type.is_empty()) else {
         return if is_json || body.is_empty() { json(&body) } else { Err(ApiError::UnsupportedMediaType) };
     };
-    let media_type = media_type.to_str().ok().and_then(|text| text.parse::<Mime>().ok());
+    let media_type = media_type.to_str().ok().and_then(parse_media_type);
     let media_type = media_type.filter(is_utf8).ok_or(ApiError::UnsupportedMediaType)?;
     match media_type.essence_str() {
         "application/json" | "text/plain" => json(&body),
         "application/x-www-form-urlencoded" if is_json => json(&body),
         "application/x-www-form-urlencoded" => form(&body),
         // In a box: few send this, and for all others its state would make every request's larger by two kilobytes.
-        "multipart/form-data" => Box::pin(multipart(headers, body)).await,
+        "multipart/form-data" => Box::pin(multipart(&media_type, body)).await,
         _ => Err(ApiError::UnsupportedMediaType),
     }
+}
+
+/// Spaces around the semicolons, and nothing between two of them, are allowed (RFC 9110, section 5.6.6), but not
+/// known to the parser.
+fn parse_media_type(text: &str) -> Option<Mime> {
+    let pieces: Vec<_> = text.split(';').map(str::trim).filter(|piece| !piece.is_empty()).collect();
+    pieces.join(";").parse().ok()
 }
 
 fn is_utf8(media_type: &Mime) -> bool {
@@ -88,11 +97,11 @@ fn without_content(error: &serde_json::Error) -> String {
 }
 
 fn form(body: &[u8]) -> Result<Fields, ApiError> {
+    // The parser would put replacement characters in its place.
+    percent_decode(body).decode_utf8().map_err(|_| invalid_body("must be UTF-8"))?;
     let mut fields = Fields::default();
     for (name, value) in form_urlencoded::parse(body) {
-        // The parser puts a replacement character where the bytes are not UTF-8.
-        let is_text = !value.contains(char::REPLACEMENT_CHARACTER);
-        fields.add(form_name(&name)?, if is_text { Value::Text(value.into_owned()) } else { Value::Other });
+        fields.add(form_name(&name)?, Value::Text(value.into_owned()));
     }
     Ok(fields)
 }
@@ -106,31 +115,29 @@ fn form_name(name: &str) -> Result<String, ApiError> {
     Ok(name.to_owned())
 }
 
-async fn multipart(headers: &HeaderMap, body: Bytes) -> Result<Fields, ApiError> {
-    let body = stream::once(std::future::ready(Ok(body)));
-    let mut parts = Multipart::new(headers, body);
+async fn multipart(media_type: &Mime, body: Bytes) -> Result<Fields, ApiError> {
+    let boundary = media_type.get_param(mime::BOUNDARY).ok_or_else(malformed_multipart)?;
+    let body = stream::once(std::future::ready(Ok::<_, Infallible>(body)));
+    let mut parts = Multipart::new(body, boundary.as_str());
     let mut fields = Fields::default();
-    while let Some(part) = parts.try_next().await.map_err(|error| malformed_multipart(&error))? {
-        let name = form_name(part.name().unwrap_or_default())?;
+    while let Some(part) = parts.next_field().await.map_err(|_| malformed_multipart())? {
+        let name = form_name(part.name().ok_or_else(malformed_multipart)?)?;
         let value = part_value(part).await?;
         fields.add(name, value);
     }
     Ok(fields)
 }
 
-async fn part_value(part: Field) -> Result<Value, ApiError> {
-    let is_file = part
-        .content_disposition()
-        .is_some_and(|disposition| disposition.get_filename().is_some() || disposition.get_filename_ext().is_some());
-    let chunks: Vec<Bytes> = part.try_collect().await.map_err(|error| malformed_multipart(&error))?;
-    Ok(match String::from_utf8(chunks.concat()) {
+async fn part_value(part: Field<'_>) -> Result<Value, ApiError> {
+    let is_file = part.file_name().is_some();
+    let value = part.bytes().await.map_err(|_| malformed_multipart())?;
+    Ok(match String::from_utf8(value.into()) {
         Ok(text) if !is_file => Value::Text(text),
         _ => Value::Other,
     })
 }
 
-fn malformed_multipart(error: &MultipartError) -> ApiError {
-    debug!("a multipart body is malformed: {error}");
+fn malformed_multipart() -> ApiError {
     invalid_body("must be well-formed multipart/form-data")
 }
 

@@ -119,8 +119,15 @@ fn error_response(error: &ApiError) -> Response {
     let mut response = ResponseBuilder::new()
         .description(error.message().into_owned())
         .content("application/json", ContentBuilder::new().schema(Some(Schema::Object(envelope.build()))).build());
-    if matches!(error, ApiError::RateLimitExceeded { .. } | ApiError::Overloaded) {
-        response = response.header("Retry-After", number("Whole seconds after which a request passes", 1));
+    match error {
+        ApiError::UnknownKey => {
+            let scheme = one_of(["Bearer"], "The scheme in which a header can name a key.");
+            response = response.header("WWW-Authenticate", Header::builder().schema(Some(scheme)).build());
+        }
+        ApiError::RateLimitExceeded { .. } | ApiError::Overloaded => {
+            response = response.header("Retry-After", number("Whole seconds after which a request passes", 1));
+        }
+        _ => {}
     }
     response.build()
 }

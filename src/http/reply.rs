@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CACHE_CONTROL, HeaderValue, RETRY_AFTER};
+use actix_web::http::header::{ALLOW, CACHE_CONTROL, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -223,6 +223,10 @@ impl ResponseError for ApiError {
         let mut envelope =
             Envelope { success: Always, error_code: self.code(), message: self.message(), details: None, error: None };
         match self {
+            // RFC 9110, section 15.5.2; and there are clients that take a 401 without it for a broken answer.
+            Self::UnknownKey => {
+                response.insert_header((WWW_AUTHENTICATE, "Bearer"));
+            }
             Self::MethodNotAllowed { allow } => {
                 response.insert_header((ALLOW, *allow));
             }

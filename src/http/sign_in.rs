@@ -104,7 +104,7 @@ fn read(fields: Fields) -> Result<Request, ApiError> {
         first_name: fields.parsed("firstName", name),
         last_name: fields.parsed("lastName", name),
         ip: fields.parsed("customerRealIp", |text| ClientIp::parse(text).map(Some)),
-        referral_id: fields.optional("referralId"),
+        referral_id: fields.optional("referralId").filter(|id| !id.is_empty()),
     };
     fields.optional("apiKey");
     fields.finish(request)

@@ -4,8 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 
 use crate::config::DenyConfig;
-use crate::domain::{CountryCode, Flag, Network};
-use crate::geoip::{GeoIp, embedded_in};
+use crate::domain::{CountryCode, Flag, Network, embedded_ipv4};
+use crate::geoip::GeoIp;
 
 /// What an address is denied for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum DenyReason {
 /// The first rule that denies the address, if there is one.
 #[must_use]
 pub fn deny_reason(rules: &DenyConfig, geoip: &GeoIp, ip: IpAddr) -> Option<DenyReason> {
-    let embedded = embedded_in(ip).map(IpAddr::V4);
+    let embedded = embedded_ipv4(ip).map(IpAddr::V4);
     let is_in = |network: &&Network| network.contains(ip) || embedded.is_some_and(|ip| network.contains(ip));
     if let Some(network) = rules.cidrs.iter().find(is_in) {
         return Some(DenyReason::Network(*network));
@@ -44,7 +44,7 @@ impl fmt::Display for DenyReason {
             Self::Network(network) => write!(f, "network {network}"),
             Self::Country(country) => write!(f, "country {country}"),
             Self::Asn(asn) => write!(f, "AS{asn}"),
-            Self::Flag(flag) => f.write_str(flag.name()),
+            Self::Flag(flag) => f.write_str(flag.as_str()),
         }
     }
 }

@@ -136,7 +136,7 @@ impl Tx<'_> {
             return Ok(row.state(now) == KeyState::Active && row.organisation == new.organisation);
         }
         self.prepare("UPDATE api_keys SET organisation_id = ?2, revoked_at = NULL WHERE id = ?1")?
-            .execute(params![row.id.0, new.organisation.0])?;
+            .execute(params![row.id, new.organisation])?;
         Ok(true)
     }
 
@@ -145,13 +145,13 @@ impl Tx<'_> {
                 (organisation_id, digest, prefix, hint, source, created_at, expires_at, permissions)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
         self.prepare(sql)?.execute(params![
-            new.organisation.0,
-            new.key.digest().as_bytes(),
+            new.organisation,
+            new.key.digest(),
             new.key.kind().prefix(),
             new.key.hint(),
             source.as_str(),
-            now.as_millis(),
-            new.expires_at.map(Timestamp::as_millis),
+            now,
+            new.expires_at,
             new.permissions.to_list(),
         ])?;
         Ok(())
@@ -166,8 +166,7 @@ impl Tx<'_> {
         for row in self.list_keys()? {
             let has_left = row.source == KeySource::Config && !present.contains(&row.digest);
             if has_left && row.revoked_at.is_none() {
-                self.prepare("UPDATE api_keys SET revoked_at = ?2 WHERE id = ?1")?
-                    .execute(params![row.id.0, now.as_millis()])?;
+                self.prepare("UPDATE api_keys SET revoked_at = ?2 WHERE id = ?1")?.execute(params![row.id, now])?;
                 revoked += 1;
             }
         }
@@ -181,7 +180,7 @@ impl Tx<'_> {
     /// When the database fails or has no such key.
     pub fn revoke_key(&self, id: ApiKeyId, now: Timestamp) -> Result<(), StoreError> {
         let sql = "UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?2), source = 'cli' WHERE id = ?1";
-        change_one(self.prepare(sql)?.execute(params![id.0, now.as_millis()])?)
+        self.update_one(sql, params![id, now])
     }
 
     /// Lets a key in whose place there is another now expire at `end`, unless it does so earlier. From now on the
@@ -192,7 +191,7 @@ impl Tx<'_> {
     pub fn replace_key(&self, id: ApiKeyId, end: Timestamp, now: Timestamp) -> Result<(), StoreError> {
         let sql = "UPDATE api_keys
             SET expires_at = min(coalesce(expires_at, ?2), ?2), rotated_at = ?3, source = 'cli' WHERE id = ?1";
-        change_one(self.prepare(sql)?.execute(params![id.0, end.as_millis(), now.as_millis()])?)
+        self.update_one(sql, params![id, end, now])
     }
 
     /// All keys, also those that expired or were revoked, in the order they were made.
@@ -215,12 +214,8 @@ impl Tx<'_> {
 
     fn find_key(&self, digest: &Digest) -> Result<Option<KeyRow>, StoreError> {
         let mut statement = self.prepare(&format!("{SELECT} WHERE k.digest = ?1"))?;
-        statement.query_row([digest.as_bytes()], |row| Ok(read_key(row))).optional()?.transpose()
+        statement.query_row([digest], |row| Ok(read_key(row))).optional()?.transpose()
     }
-}
-
-fn change_one(changed: usize) -> Result<(), StoreError> {
-    if changed == 1 { Ok(()) } else { Err(StoreError::RowCount(changed)) }
 }
 
 fn read_key(row: &Row<'_>) -> Result<KeyRow, StoreError> {
@@ -232,17 +227,17 @@ fn read_key(row: &Row<'_>) -> Result<KeyRow, StoreError> {
         _ => return Err(StoreError::InvalidValue("source of a key")),
     };
     Ok(KeyRow {
-        id: ApiKeyId(row.get(0)?),
-        organisation: OrganisationId(row.get(1)?),
+        id: row.get(0)?,
+        organisation: row.get(1)?,
         organisation_name: row.get(2)?,
-        digest: Digest::from_bytes(row.get(3)?),
+        digest: row.get(3)?,
         kind: kind.ok_or(StoreError::InvalidValue("prefix of a key"))?,
         hint: row.get(5)?,
         source,
         permissions: permissions.map_or(Ok(Permissions::ALL), |list| Permissions::parse_list(&list)),
-        created_at: Timestamp::from_millis(row.get(7)?),
-        expires_at: row.get::<_, Option<i64>>(8)?.map(Timestamp::from_millis),
-        revoked_at: row.get::<_, Option<i64>>(9)?.map(Timestamp::from_millis),
-        rotated_at: row.get::<_, Option<i64>>(11)?.map(Timestamp::from_millis),
+        created_at: row.get(7)?,
+        expires_at: row.get(8)?,
+        revoked_at: row.get(9)?,
+        rotated_at: row.get(11)?,
     })
 }

@@ -55,7 +55,7 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.prepare("INSERT INTO bans (customer_id, reason, created_at, expires_at) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![customer.0, reason.as_str(), now.as_millis(), expires_at.map(Timestamp::as_millis)])?;
+            .execute(params![customer, reason, now, expires_at])?;
         Ok(())
     }
 
@@ -64,11 +64,8 @@ impl Tx<'_> {
     /// # Errors
     /// When the database fails.
     pub fn lift_bans(&self, customer: CustomerId, now: Timestamp) -> Result<usize, StoreError> {
-        let mut statement = self.prepare(
-            "UPDATE bans SET lifted_at = ?2
-            WHERE customer_id = ?1 AND lifted_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)",
-        )?;
-        Ok(statement.execute(params![customer.0, now.as_millis()])?)
+        let sql = concat!("UPDATE bans AS b SET lifted_at = ?1 WHERE b.customer_id = ?2 AND ", is_active_ban!());
+        Ok(self.prepare(sql)?.execute(params![now, customer])?)
     }
 
     /// All bans of a customer, the newest first.
@@ -79,13 +76,8 @@ impl Tx<'_> {
         let mut statement = self.prepare(
             "SELECT reason, created_at, expires_at, lifted_at FROM bans WHERE customer_id = ?1 ORDER BY id DESC",
         )?;
-        let rows = statement.query_map([customer.0], |row| {
-            Ok(BanRow {
-                reason: row.get(0)?,
-                created_at: Timestamp::from_millis(row.get(1)?),
-                expires_at: row.get::<_, Option<i64>>(2)?.map(Timestamp::from_millis),
-                lifted_at: row.get::<_, Option<i64>>(3)?.map(Timestamp::from_millis),
-            })
+        let rows = statement.query_map([customer], |row| {
+            Ok(BanRow { reason: row.get(0)?, created_at: row.get(1)?, expires_at: row.get(2)?, lifted_at: row.get(3)? })
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }

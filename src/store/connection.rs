@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::config::DbConfig;
-use rusqlite::{CachedStatement, Connection, OpenFlags, ffi};
+use rusqlite::{CachedStatement, Connection, OpenFlags, Params, ffi};
 
 use super::place::{check_place, make_private, real_path};
 use super::{OpenError, StoreError, schema};
@@ -38,6 +38,17 @@ impl<'c> Tx<'c> {
     /// The compiled statement, from the connection's cache.
     pub(super) fn prepare(&self, sql: &str) -> rusqlite::Result<CachedStatement<'c>> {
         self.connection.prepare_cached(sql)
+    }
+
+    /// Changes the one row that is meant.
+    ///
+    /// # Errors
+    /// When the database fails, or it is not one row that was changed.
+    pub(super) fn update_one(&self, sql: &str, values: impl Params) -> Result<(), StoreError> {
+        match self.prepare(sql)?.execute(values)? {
+            1 => Ok(()),
+            changed => Err(StoreError::RowCount(changed)),
+        }
     }
 
     /// Writes what stands in the file's header already.

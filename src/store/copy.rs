@@ -1,7 +1,6 @@
 //! A copy of a database on its way: written under a temporary name, checked, and put in its place in one
 //! step. Whatever ends the program before that step leaves the place as it was.
 
-use std::ffi::OsString;
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, fchown};
@@ -10,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::ErrorCode;
 use tempfile::NamedTempFile;
 
-use super::place::real_path;
+use super::place::{beside, folder_of, in_real_folder, real_path, sync_folder_of};
 use super::schema::{self, SchemaError};
 use super::{OpenError, connection};
 
@@ -202,11 +201,6 @@ impl PendingCopy {
     }
 }
 
-/// What stands in the folder of `path` stands there also after a power cut.
-pub(super) fn sync_folder_of(path: &Path) -> io::Result<()> {
-    File::open(folder_of(path))?.sync_all()
-}
-
 /// Makes an empty file beside `place`, for nobody but its owner to read, until it can take that place as a whole.
 ///
 /// # Errors
@@ -220,21 +214,8 @@ pub fn temporary_beside(place: &Path) -> Result<NamedTempFile, CopyError> {
     file.map_err(CopyError::write(place))
 }
 
-/// The folder that a file is in.
-#[must_use]
-pub fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
 /// The files beside a database that SQLite would read together with it.
 pub(super) const JOURNALS: [&str; 2] = ["-wal", "-journal"];
-
-/// The path with `suffix` at its end.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(suffix);
-    name.into()
-}
 
 /// Refuses a file that is the database or belongs to it, by whichever name.
 ///
@@ -242,9 +223,10 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
 /// When it is one of them.
 pub fn refuse_files_of(database: &Path, file: &Path) -> Result<(), CopyError> {
     let identity = |path: &Path| std::fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino())).ok();
+    let place = std::path::absolute(file).map_or_else(|_| file.to_owned(), |path| in_real_folder(&path));
     let database = real_path(database);
     let own = ["", "-wal", "-journal", "-shm", ".lock"].map(|suffix| beside(&database, suffix));
-    if own.iter().any(|own| own == file || (identity(own).is_some() && identity(own) == identity(file))) {
+    if own.iter().any(|own| *own == place || (identity(own).is_some() && identity(own) == identity(file))) {
         return Err(CopyError::IsDatabase { path: file.to_owned() });
     }
     Ok(())

@@ -45,14 +45,14 @@ impl Tx<'_> {
         )?;
         let origin = &known.origin;
         statement.execute(params![
-            known.ip.to_string(),
+            known.ip,
             origin.country,
             origin.city,
             origin.asn,
             origin.as_name,
             origin.flags,
             known.facts,
-            known.due_at.as_millis(),
+            known.due_at,
         ])?;
         Ok(())
     }
@@ -63,12 +63,12 @@ impl Tx<'_> {
     /// When the database fails.
     pub fn find_ip_due(&self, ip: ClientIp) -> Result<Option<Timestamp>, StoreError> {
         let mut statement = self.prepare("SELECT due_at FROM ip_intelligence WHERE ip = ?1")?;
-        let found = statement.query_row([ip.to_string()], |row| row.get(0).map(Timestamp::from_millis));
+        let found = statement.query_row([ip], |row| row.get(0));
         Ok(found.optional()?)
     }
 
     /// Deletes what has been due since before `before` of the next addresses behind `after`, of which at most `limit`
-    /// are looked at. Gives the last of them, or `None` at the end, and how many were deleted.
+    /// are looked at. Gives the last of them, or `None` at the end.
     ///
     /// # Errors
     /// When the database fails.
@@ -77,15 +77,14 @@ impl Tx<'_> {
         after: Option<ClientIp>,
         limit: u32,
         before: Timestamp,
-    ) -> Result<(Option<ClientIp>, usize), StoreError> {
+    ) -> Result<Option<ClientIp>, StoreError> {
         let after = after.map(|ip| ip.to_string()).unwrap_or_default();
         let mut statement = self.prepare("SELECT ip FROM ip_intelligence WHERE ip > ?1 ORDER BY ip LIMIT ?2")?;
         let page: Vec<String> =
             statement.query_map(params![after, limit], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-        let Some(last) = page.last() else { return Ok((None, 0)) };
-        let deleted = self
-            .prepare("DELETE FROM ip_intelligence WHERE ip > ?1 AND ip <= ?2 AND due_at < ?3")?
-            .execute(params![after, last, before.as_millis()])?;
-        Ok((ClientIp::parse(last).ok(), deleted))
+        let Some(last) = page.last() else { return Ok(None) };
+        self.prepare("DELETE FROM ip_intelligence WHERE ip > ?1 AND ip <= ?2 AND due_at < ?3")?
+            .execute(params![after, last, before])?;
+        Ok(ClientIp::parse(last).ok())
     }
 }

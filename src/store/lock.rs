@@ -4,7 +4,7 @@ use std::fs::{File, TryLockError};
 use std::path::Path;
 
 use super::OpenError;
-use super::place::{check_place, make_private, real_path};
+use super::place::{beside, check_place, make_private, real_path};
 
 /// Held while a server runs. The system releases it when the process ends, however it ends.
 #[derive(Debug)]
@@ -18,11 +18,10 @@ impl ServerLock {
     pub fn take(database: &Path) -> Result<Self, OpenError> {
         check_place(database)?;
         // Whichever name the file goes by, its lock is the same.
-        let mut path = real_path(database).into_os_string();
-        path.push(".lock");
-        let failed = |cause| OpenError::Lock { path: path.clone().into(), cause };
+        let path = beside(&real_path(database), ".lock");
+        let failed = |cause| OpenError::Lock { path: path.clone(), cause };
         // Whoever can open it can lock it.
-        make_private(path.as_ref());
+        make_private(&path);
         let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => Ok(Self(file)),

@@ -23,6 +23,7 @@ mod residue;
 mod restore;
 mod schema;
 mod sessions;
+mod values;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -36,7 +37,7 @@ pub use attempts::{
 pub use backup::back_up;
 pub use bans::BanRow;
 pub use connection::{Tx, WAL_LIMIT};
-pub use copy::{Contents, CopyError, folder_of, refuse_files_of, temporary_beside};
+pub use copy::{Contents, CopyError, refuse_files_of, temporary_beside};
 pub use customers::{
     Account, Customer, CustomerFilter, CustomerOrder, CustomerRow, NewCustomer, PendingReferral, Traces,
 };
@@ -45,7 +46,7 @@ pub use ip_intelligence::{IpIntelligence, IpOrigin};
 pub use lock::ServerLock;
 pub use open_file::wal_size;
 pub use organisations::OrganisationRow;
-pub use place::{check_place, real_path};
+pub use place::{check_place, folder_of, real_path};
 pub use residue::Residue;
 pub use restore::{Restored, restore};
 pub use sessions::{NewSession, Session};

@@ -9,8 +9,7 @@ use log::error;
 use rusqlite::Connection;
 
 use super::connection::{self, wait_for_lock};
-use super::copy::beside;
-use super::place::real_path;
+use super::place::{beside, real_path};
 use super::{BatchError, OpenError};
 
 /// How many seconds the writer waits for a lock that another process has: a command writes for milliseconds, so

@@ -23,14 +23,13 @@ impl Tx<'_> {
         if let Some(id) = self.find_organisation(name)? {
             return Ok(id);
         }
-        self.prepare("INSERT INTO organisations (name, created_at) VALUES (?1, ?2)")?
-            .execute(params![name, now.as_millis()])?;
+        self.prepare("INSERT INTO organisations (name, created_at) VALUES (?1, ?2)")?.execute(params![name, now])?;
         Ok(OrganisationId(self.last_insert_rowid()))
     }
 
     fn find_organisation(&self, name: &str) -> Result<Option<OrganisationId>, StoreError> {
         let mut statement = self.prepare("SELECT id FROM organisations WHERE name = ?1")?;
-        Ok(statement.query_row([name], |row| row.get(0).map(OrganisationId)).optional()?)
+        Ok(statement.query_row([name], |row| row.get(0)).optional()?)
     }
 
     /// All organisations, by name.
@@ -39,8 +38,7 @@ impl Tx<'_> {
     /// When the database fails.
     pub fn list_organisations(&self) -> Result<Vec<OrganisationRow>, StoreError> {
         let mut statement = self.prepare("SELECT id, name FROM organisations ORDER BY name")?;
-        let rows = statement
-            .query_map([], |row| Ok(OrganisationRow { id: OrganisationId(row.get(0)?), name: row.get(1)? }))?;
+        let rows = statement.query_map([], |row| Ok(OrganisationRow { id: row.get(0)?, name: row.get(1)? }))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 }

@@ -1,6 +1,9 @@
-//! Where the database is: what keeps a file from being there or from being opened, said before SQLite says less.
+//! Where the database is, and what stands beside it: what keeps a file from being there or from being opened, said before
+//! SQLite says less.
 
-use std::fs::Permissions;
+use std::ffi::OsString;
+use std::fs::{File, Permissions};
+use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -8,7 +11,7 @@ use rustix::fs::{Access, access};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-use super::{OpenError, folder_of};
+use super::OpenError;
 
 /// That there is a file which this user may read and write, or a folder in which it can be made.
 ///
@@ -68,6 +71,24 @@ const MAX_LINKS: usize = 40;
 pub(super) fn in_real_folder(path: &Path) -> PathBuf {
     let in_folder = || Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?));
     in_folder().unwrap_or_else(|| path.to_owned())
+}
+
+/// The folder that a file is in.
+#[must_use]
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The path with `suffix` at its end.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}
+
+/// What stands in the folder of `path` stands there also after a power cut.
+pub(super) fn sync_folder_of(path: &Path) -> io::Result<()> {
+    File::open(folder_of(path))?.sync_all()
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode};
 
-use super::copy::{Contents, JOURNALS, PendingCopy, beside, refuse_files_of, refuse_journals, sync_folder_of};
-use super::place::real_path;
+use super::copy::{Contents, JOURNALS, PendingCopy, refuse_files_of, refuse_journals};
+use super::place::{beside, real_path, sync_folder_of};
 use super::schema::{self, SchemaError};
 use super::{CopyError, OpenError, ServerLock, connection};
 use crate::domain::Timestamp;

@@ -55,12 +55,12 @@ impl Tx<'_> {
         for _ in 0..TRIES {
             let identity = IdentityId::generate(now);
             let inserted = statement.execute(params![
-                identity.session_id().as_i64(),
-                identity.digest().as_bytes(),
-                new.customer.0,
-                new.ip.map(|ip| ip.to_string()),
-                now.as_millis(),
-                new.expires_at.as_millis(),
+                identity.session_id(),
+                identity.digest(),
+                new.customer,
+                new.ip,
+                now,
+                new.expires_at,
             ]);
             match inserted {
                 Ok(_) => return Ok(identity),
@@ -92,8 +92,8 @@ impl Tx<'_> {
         });
         let mut statement = self.prepare(&SQL)?;
         let found = statement
-            .query_row(params![now.as_millis(), identity.session_id().as_i64(), organisation.0], |row| {
-                let digest = Digest::from_bytes(row.get(SESSION_WIDTH + ACCOUNT_WIDTH)?);
+            .query_row(params![now, identity.session_id(), organisation], |row| {
+                let digest: Digest = row.get(SESSION_WIDTH + ACCOUNT_WIDTH)?;
                 Ok((digest, read_session(row)?, read_account(row, SESSION_WIDTH)?))
             })
             .optional()?;
@@ -106,7 +106,7 @@ impl Tx<'_> {
     /// When the database fails.
     pub fn touch_session(&self, id: SessionId, now: Timestamp) -> Result<(), StoreError> {
         self.prepare("UPDATE sessions SET last_seen_at = max(last_seen_at, ?2) WHERE id = ?1")?
-            .execute(params![id.as_i64(), now.as_millis()])?;
+            .execute(params![id, now])?;
         Ok(())
     }
 
@@ -116,7 +116,7 @@ impl Tx<'_> {
     /// When the database fails.
     pub fn revoke_session(&self, id: SessionId, now: Timestamp) -> Result<(), StoreError> {
         self.prepare("UPDATE sessions SET revoked_at = coalesce(revoked_at, ?2) WHERE id = ?1")?
-            .execute(params![id.as_i64(), now.as_millis()])?;
+            .execute(params![id, now])?;
         Ok(())
     }
 
@@ -130,7 +130,7 @@ impl Tx<'_> {
             WHERE c.id = ?1 ORDER BY s.id DESC LIMIT ?2"
         ))?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = statement.query_map([customer.0, limit], read_session)?;
+        let rows = statement.query_map(params![customer, limit], read_session)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
@@ -149,7 +149,7 @@ impl Tx<'_> {
             WHERE s.id > ?1 ORDER BY s.id LIMIT ?2"
         ))?;
         let rows = statement.query_map(params![after.map_or(i64::MIN, SessionId::as_i64), limit], |row| {
-            Ok((SessionId::from_i64(row.get(SESSION_WIDTH)?), read_session(row)?))
+            Ok((row.get(SESSION_WIDTH)?, read_session(row)?))
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
@@ -168,7 +168,7 @@ impl Tx<'_> {
     /// # Errors
     /// When the database fails.
     pub fn delete_session(&self, id: SessionId) -> Result<(), StoreError> {
-        self.prepare("DELETE FROM sessions WHERE id = ?1")?.execute([id.as_i64()])?;
+        self.prepare("DELETE FROM sessions WHERE id = ?1")?.execute([id])?;
         Ok(())
     }
 }
@@ -176,9 +176,9 @@ impl Tx<'_> {
 fn read_session(row: &Row<'_>) -> rusqlite::Result<Session> {
     Ok(Session {
         ip: row.get(0)?,
-        created_at: Timestamp::from_millis(row.get(1)?),
-        expires_at: Timestamp::from_millis(row.get(2)?),
-        last_seen_at: Timestamp::from_millis(row.get(3)?),
+        created_at: row.get(1)?,
+        expires_at: row.get(2)?,
+        last_seen_at: row.get(3)?,
         is_ended: row.get(4)?,
     })
 }

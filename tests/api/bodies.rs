@@ -51,11 +51,16 @@ fn a_body_may_have_any_of_the_documented_forms() {
         ("application/json", " \r\n\t{ \"email\" : \"jan@barasek.com\", \"firstName\":\"Jan\" } \n"),
         ("text/plain", json),
         ("text/plain; charset=utf-8", json),
+        ("application/json ; charset=utf-8", json),
+        ("application/json;\tcharset=utf-8 ; ;x=y;", json),
+        ("", json),
         (FORM, json),
         (FORM, form),
+        ("application/x-www-form-urlencoded ; charset=utf-8", form),
         ("application/x-www-form-urlencoded; charset=UTF-8", form),
         (MULTIPART, &parts),
         ("multipart/form-data; boundary=\"XXX\"", &parts),
+        ("multipart/form-data ; boundary=XXX", &parts),
     ] {
         let account = app.shop().account_info(&post(&app, content_type, body).identity()).json();
         assert_eq!(account["firstName"], "Jan", "{content_type}: {body}");
@@ -85,6 +90,7 @@ fn other_forms_are_415() {
         "multipart/mixed; boundary=XXX",
         "application/x-www-form-urlencoded; charset=iso-8859-2",
         "json",
+        ";charset=utf-8",
         "*/*",
     ] {
         let reply = post(&app, content_type, json);
@@ -311,7 +317,30 @@ fn json_that_is_not_utf_8_is_invalid() {
     }
 }
 
+#[test]
+fn a_form_that_is_not_utf_8_is_invalid() {
+    let app = spawn_app();
+    for body in ["email=jan%40barasek.com&firstName=%ff", "email=jan%40barasek.com&%ff=1", "email=%ed%a0%80"] {
+        assert_invalid(&post(&app, FORM, body), &[("body", "must be UTF-8")]);
+    }
+    // This is: whoever wrote it could not read it, which is another matter.
+    post(&app, FORM, "email=jan%40barasek.com&firstName=Jan%ef%bf%bd").identity();
+}
+
 // Multipart.
+
+#[test]
+fn what_a_part_says_of_its_own_length_is_ignored() {
+    let app = spawn_app();
+    for (minute, length) in ["0", "14", "16", "9999", "many"].into_iter().enumerate() {
+        let email = format!("jan{minute}@barasek.com");
+        let body = format!(
+            "--XXX\r\nContent-Disposition: form-data; name=\"email\"\r\nContent-Length: {length}\r\n\r\n{email}\r\n--XXX--\r\n"
+        );
+        let identity = post(&app, MULTIPART, body).identity();
+        assert_eq!(app.shop().account_info(&identity).json()["email"], email.as_str(), "{length}");
+    }
+}
 
 #[test]
 fn a_file_is_no_field() {
@@ -347,6 +376,7 @@ fn a_multipart_body_that_is_broken_is_invalid() {
         (MULTIPART, &whole[..whole.len() - 20]),
         (MULTIPART, &whole[..40]),
         (MULTIPART, "--XXX\r\n\r\njan@barasek.com\r\n--XXX--\r\n"),
+        (MULTIPART, "--XXX\r\nContent-Disposition: form-data\r\n\r\njan@barasek.com\r\n--XXX--\r\n"),
         ("multipart/form-data; boundary=YYY", &whole),
         ("multipart/form-data", &whole),
     ] {

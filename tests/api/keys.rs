@@ -46,6 +46,7 @@ fn revoke_key(app: &TestApp, key: &str) {
 #[track_caller]
 fn assert_refused(reply: &Reply) {
     assert_eq!((reply.status, reply.text.as_str()), (401, REFUSED));
+    assert_eq!(reply.header("www-authenticate"), "Bearer");
     assert!(!has_quota(reply), "{reply:?}");
 }
 

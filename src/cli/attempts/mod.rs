@@ -11,10 +11,10 @@ use serde_json::value::RawValue;
 use super::output::{or_dash, table};
 use super::{Context, find_organisation};
 use crate::config::Period;
-use crate::domain::{ClientIp, EmailAddress, Outcome};
+use crate::domain::{ClientIp, EmailAddress, Outcome, Timestamp};
 use crate::store::{AttemptFilter, AttemptRow, IpOrigin, Tx};
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub(super) struct Arguments {
     /// Only of this organisation
     #[arg(long, value_name = "NAME")]
@@ -87,7 +87,7 @@ impl Arguments {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ShownAttempt {
-    at: String,
+    at: Timestamp,
     organisation: String,
     key: String,
     email: Option<String>,
@@ -105,7 +105,7 @@ pub(super) struct ShownAttempt {
 impl From<AttemptRow> for ShownAttempt {
     fn from(row: AttemptRow) -> Self {
         Self {
-            at: row.at.to_string(),
+            at: row.at,
             organisation: row.organisation,
             key: row.key,
             email: row.email,
@@ -141,7 +141,7 @@ impl ShownAttempt {
 
     fn cells(&self) -> [String; 9] {
         [
-            self.at.clone(),
+            self.at.to_string(),
             self.organisation.clone(),
             self.key.clone(),
             self.outcome.clone(),

@@ -3,12 +3,13 @@
 
 use super::database::Facts;
 use super::{Finding, State, check_mode};
-use crate::config::{Config, ConfiguredKey};
+use crate::config::Config;
+use crate::domain::ApiKey;
 
 pub(super) fn check(config: &Config, facts: Option<&Facts>) -> Vec<Finding> {
     let keys: Vec<_> = config.organisations.iter().flat_map(|organisation| &organisation.api_keys).collect();
-    let demo = keys.iter().filter(|key| ConfiguredKey::is_demo(key)).count();
-    let is_ended = |key: &&&ConfiguredKey| facts.is_some_and(|facts| facts.keys_ended.contains(&key.get().digest()));
+    let demo = keys.iter().filter(|key| key.is_demo()).count();
+    let is_ended = |key: &&&ApiKey| facts.is_some_and(|facts| facts.keys_ended.contains(&key.digest()));
     let ended = keys.iter().filter(is_ended).count();
     let mut findings = vec![check_keys(config.organisations.len(), keys.len(), ended, facts), check_demo_keys(demo)];
     findings.extend(check_file(config, keys.len() - demo));

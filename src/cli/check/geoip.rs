@@ -53,7 +53,7 @@ fn describe_database(path: &Path, examined: &Examined, facts: &[Fact], now: Time
 }
 
 fn describe_list(file: &SourceFile, count: usize, changed_at: Timestamp) -> (State, String) {
-    let flag = file.list.map_or("", |flag| flag.name());
+    let flag = file.list.map_or("", |flag| flag.as_str());
     let list = format!("{flag}: {} of {}", file.path.display(), changed_at.day());
     match count {
         0 => (State::Warning, format!("{list} is empty")),
@@ -83,7 +83,7 @@ fn check_deny(rules: &DenyConfig, files: &[ExaminedFile]) -> Option<Finding> {
     if !rules.asns.is_empty() && !tells(Fact::Asn) {
         idle.push("asns".to_owned());
     }
-    idle.extend(rules.flags.iter().filter(|flag| !tells_flag(flag)).map(|flag| format!("flags {:?}", flag.name())));
+    idle.extend(rules.flags.iter().filter(|flag| !tells_flag(flag)).map(|flag| format!("flags {:?}", flag.as_str())));
     let message = format!("nobody is denied by {}: nothing in [geoip] tells it of an address", idle.join(", "));
     (!idle.is_empty()).then(|| Finding::new("sign_in.deny", State::Wrong, message))
 }

@@ -8,7 +8,7 @@ use indicatif::HumanBytes;
 use super::database::Facts;
 use super::{Finding, State};
 use crate::domain::Timestamp;
-use crate::store::{folder_of, real_path, wal_size};
+use crate::store::{WAL_LIMIT, folder_of, real_path, wal_size};
 
 /// 2026-01-01, before which there was no such program, and 2100-01-01.
 const REASONABLE_TIMES: std::ops::Range<Timestamp> =
@@ -25,7 +25,7 @@ const NO_SPACE: u64 = 16 << 20;
 
 /// Twice what the WAL keeps after a burst. It only grows so far while a reader keeps it from being moved into the
 /// database.
-const LARGE_WAL: u64 = 128 << 20;
+const LARGE_WAL: u64 = 2 * WAL_LIMIT as u64;
 
 pub(super) fn check(database: &Path, now: Timestamp, facts: Option<&Facts>) -> Vec<Finding> {
     let wal = wal_size(database);

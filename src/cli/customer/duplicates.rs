@@ -1,7 +1,6 @@
 //! `customer duplicates`: whom another canonicalization would throw together.
 //!
-//! What is held in memory is 16 bytes a customer. The customers are read in pages, each in a transaction of its
-//! own: one over all of them would keep the WAL from being reset.
+//! What is held in memory is 16 bytes a customer.
 
 use std::io;
 
@@ -9,15 +8,13 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde::ser::{SerializeSeq as _, Serializer as _};
 
+use super::for_each_page;
 use crate::cli::output::{fixed_line, print_line};
 use crate::cli::{Context, find_organisation};
 use crate::domain::{Canonicalization, CustomerId, EmailAddress, OrganisationId, Timestamp};
-use crate::store::{CustomerFilter, CustomerOrder, CustomerRow, Database};
+use crate::store::{CustomerRow, Database};
 
-/// So many customers are read at once.
-const PAGE: usize = 1_000;
-
-#[derive(Debug, Args)]
+#[derive(Args)]
 #[command(after_help = "Nothing is changed. What to do about them is for you to decide before you change the setting.")]
 pub(in crate::cli) struct Arguments {
     /// The organisation; may be left out when there is only one
@@ -28,7 +25,7 @@ pub(in crate::cli) struct Arguments {
     canonicalization: Setting,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, ValueEnum)]
 enum Setting {
     Provider,
     None,
@@ -47,7 +44,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()
     let now = context.clock.now();
     let mut database = context.open_database()?;
     let organisation = database.read(|tx| find_organisation(tx, arguments.organisation.as_deref()))?;
-    let addresses = list_addresses(&mut database, organisation, arguments.canonicalization.into(), now)?;
+    let addresses = list_addresses(context, &mut database, organisation, arguments.canonicalization.into())?;
     let groups = groups(&addresses).into_iter().map(|group| read_group(&mut database, group, now));
     // Whoever was erased meanwhile falls together with nobody.
     let groups = groups.filter(|group| group.as_ref().map_or(true, |group| group.len() > 1));
@@ -63,25 +60,21 @@ struct Address {
 
 /// The canonical addresses by these rules, sorted so that like ones stand together.
 fn list_addresses(
+    context: &Context,
     database: &mut Database,
     organisation: OrganisationId,
     rules: Canonicalization,
-    now: Timestamp,
 ) -> anyhow::Result<Vec<Address>> {
     let hash = |email: &EmailAddress| email.canonical(rules).mailbox(organisation).0;
-    let mut filter =
-        CustomerFilter { order: CustomerOrder::OldestFirst, limit: PAGE, ..CustomerFilter::of(organisation) };
     let mut addresses = Vec::new();
-    loop {
-        let page = database.read(|tx| tx.list_customers(&filter, |_| true, now))?;
-        let Some(last) = page.last() else { break };
-        filter.after = Some(last.id);
+    for_each_page(context, database, organisation, |page| {
         // Contacts without an address are alike to nobody.
         addresses.extend(page.iter().filter_map(|customer| {
             let email = EmailAddress::parse(customer.account.email.as_ref()?).ok()?;
             Some(Address { hash: hash(&email), customer: customer.id })
         }));
-    }
+        Ok(())
+    })?;
     addresses.sort_unstable();
     Ok(addresses)
 }
@@ -100,8 +93,8 @@ fn groups(addresses: &[Address]) -> Vec<&[Address]> {
 struct Duplicate {
     email: String,
     cu_ref_no: String,
-    created_at: String,
-    registered_at: Option<String>,
+    created_at: Timestamp,
+    registered_at: Option<Timestamp>,
 }
 
 fn read_group(database: &mut Database, group: &[Address], now: Timestamp) -> anyhow::Result<Vec<Duplicate>> {
@@ -119,8 +112,8 @@ fn duplicate(customer: CustomerRow) -> Option<Duplicate> {
     Some(Duplicate {
         email: customer.account.email?,
         cu_ref_no: customer.account.cu_ref_no,
-        created_at: customer.created_at.to_string(),
-        registered_at: customer.registered_at.map(|at| at.to_string()),
+        created_at: customer.created_at,
+        registered_at: customer.registered_at,
     })
 }
 
@@ -147,8 +140,9 @@ fn print_table(groups: impl Iterator<Item = anyhow::Result<Vec<Duplicate>>>) -> 
         }
         is_first = false;
         for customer in group? {
-            let registered = customer.registered_at.as_deref().unwrap_or("no: a guest");
-            print_cells([&customer.cu_ref_no, &customer.created_at, registered, &customer.email])?;
+            let created = customer.created_at.to_string();
+            let registered = customer.registered_at.map_or_else(|| "no: a guest".to_owned(), |at| at.to_string());
+            print_cells([&customer.cu_ref_no, &created, &registered, &customer.email])?;
         }
     }
     if is_first { print_line("No addresses would fall together.") } else { Ok(()) }

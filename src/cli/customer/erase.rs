@@ -10,7 +10,7 @@ use super::{Who, find, mailboxes, name, own_forms};
 use crate::cli::Context;
 use crate::store::{CustomerRow, Residue, ServerLock, StoreError};
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub(in crate::cli) struct Arguments {
     #[command(flatten)]
     who: Who,
@@ -22,18 +22,19 @@ pub(in crate::cli) struct Arguments {
 pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()> {
     let mut database = context.open_database()?;
     let now = context.clock.now();
-    let (organisation, customer) = database.read(|tx| find(context, tx, &arguments.who))?;
+    let customer = database.read(|tx| find(context, tx, &arguments.who))?;
     if !arguments.yes {
         confirm(&customer)?;
     }
     let (forms, mut traces) = database.read(|tx| {
         let forms = own_forms(tx, &customer, now)?;
-        let traces = tx.find_traces(customer.id, mailboxes(&forms, organisation), now)?;
+        let traces = tx.find_traces(customer.id, mailboxes(&forms, customer.organisation), now)?;
         Ok::<_, StoreError>((forms, traces))
     })?;
-    let residue = Residue::of(organisation, &customer.account, &forms);
+    let residue = Residue::of(customer.organisation, &customer.account, &forms);
     database.write(|tx| tx.erase_customer(&mut traces, now))?;
-    // What a running server has still in its memory, it writes within that time.
+    // What a running server has still in its memory, it writes within that time; not what it knows of an IP address
+    // while DNS servers do not answer, but that is of nobody any more.
     if ServerLock::take(&context.config.database.path).is_err() {
         std::thread::sleep(Duration::from_secs(3));
         database.write(|tx| tx.erase_customer(&mut traces, now))?;

@@ -7,16 +7,14 @@ use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+use super::for_each_page;
 use crate::cli::output::counted;
 use crate::cli::{Context, find_organisation};
 use crate::contacts::{ContactWriter, Form};
 use crate::domain::OrganisationId;
-use crate::store::{CustomerFilter, CustomerOrder, Database, refuse_files_of, temporary_beside};
+use crate::store::{Database, refuse_files_of, temporary_beside};
 
-/// Customers that are read at once: what the server's readers and writer do is not kept waiting.
-const PAGE: usize = 1_000;
-
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub(in crate::cli) struct Arguments {
     /// Whose customers; may be left out when there is only one organisation
     #[arg(long, value_name = "NAME")]
@@ -28,7 +26,7 @@ pub(in crate::cli) struct Arguments {
     file: PathBuf,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, ValueEnum)]
 enum FileFormat {
     Csv,
     Jsonl,
@@ -84,16 +82,11 @@ fn write(
     output: impl Write,
 ) -> anyhow::Result<u64> {
     let mut writer = ContactWriter::begin(form, BufWriter::new(output))?;
-    let mut filter =
-        CustomerFilter { order: CustomerOrder::OldestFirst, limit: PAGE, ..CustomerFilter::of(organisation) };
     let mut exported = 0;
-    loop {
-        let page = database.read(|tx| tx.list_customers(&filter, |_| true, context.clock.now()))?;
-        let Some(last) = page.last() else { break };
-        filter.after = Some(last.id);
+    for_each_page(context, database, organisation, |page| {
         exported += page.len() as u64;
-        page.iter().try_for_each(|customer| writer.write(customer))?;
-    }
+        Ok(page.iter().try_for_each(|customer| writer.write(customer))?)
+    })?;
     writer.flush()?;
     Ok(exported)
 }

@@ -19,7 +19,7 @@ use crate::contacts::{Defaults, ImportReport, Importer, Rejects, Row, Rows};
 use crate::domain::{Country, OrganisationId};
 use crate::store::{Database, OpenError, back_up, folder_of, real_path};
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub(in crate::cli) struct Arguments {
     /// Whose customers; may be left out when there is only one organisation
     #[arg(long, value_name = "NAME")]

@@ -1,19 +1,18 @@
 //! `customer list`
 
+use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 
-use anyhow::Context as _;
-
 use crate::cli::output::{or_dash, table};
 use crate::cli::{Context, find_organisation};
 use crate::config::Period;
-use crate::domain::CuRefNo;
+use crate::domain::{CuRefNo, Timestamp};
 use crate::store::{CustomerFilter, CustomerRow};
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub(in crate::cli) struct Arguments {
     /// Whose customers; may be left out when there is only one organisation
     #[arg(long, value_name = "NAME")]
@@ -85,10 +84,10 @@ pub(super) struct ListedCustomer {
     pub(super) first_name: Option<String>,
     pub(super) last_name: Option<String>,
     pub(super) company_name: Option<String>,
-    pub(super) created_at: String,
-    pub(super) registered_at: Option<String>,
-    pub(super) email_authorized_at: Option<String>,
-    pub(super) erased_at: Option<String>,
+    pub(super) created_at: Timestamp,
+    pub(super) registered_at: Option<Timestamp>,
+    pub(super) email_authorized_at: Option<Timestamp>,
+    pub(super) erased_at: Option<Timestamp>,
     pub(super) referral_id: Option<String>,
     pub(super) banned: bool,
 }
@@ -102,10 +101,10 @@ impl From<CustomerRow> for ListedCustomer {
             first_name: row.account.first_name,
             last_name: row.account.last_name,
             company_name: row.account.company_name,
-            created_at: row.created_at.to_string(),
-            registered_at: row.registered_at.map(|at| at.to_string()),
-            email_authorized_at: row.email_authorized_at.map(|at| at.to_string()),
-            erased_at: row.erased_at.map(|at| at.to_string()),
+            created_at: row.created_at,
+            registered_at: row.registered_at,
+            email_authorized_at: row.email_authorized_at,
+            erased_at: row.erased_at,
             referral_id: row.referred_by,
             banned: row.account.is_banned,
         }
@@ -129,7 +128,7 @@ fn customers_table(customers: &[ListedCustomer]) -> String {
             or_dash(customer.phone.as_ref()),
             or_dash(Some(name).filter(|name| !name.is_empty())),
             or_dash(customer.company_name.as_ref()),
-            customer.created_at.clone(),
+            customer.created_at.to_string(),
             or_dash(Some(states).filter(|states| !states.is_empty())),
         ]
     });

@@ -17,9 +17,9 @@ use crate::config::Period;
 use crate::domain::{
     BanReason, CanonicalEmail, Canonicalization, CuRefNo, EmailAddress, Mailbox, OrganisationId, PhoneNumber, Timestamp,
 };
-use crate::store::{CustomerRow, StoreError, Tx};
+use crate::store::{CustomerFilter, CustomerOrder, CustomerRow, Database, StoreError, Tx};
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub(super) enum Command {
     /// List customers, the newest first
     List(list::Arguments),
@@ -67,7 +67,7 @@ pub(super) enum Command {
     Export(export::Arguments),
 }
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub(super) struct Who {
     /// The customer's organisation; may be left out when there is only one
     #[arg(long, value_name = "NAME")]
@@ -123,7 +123,7 @@ fn change(
     work: impl FnOnce(&Tx<'_>, &CustomerRow) -> anyhow::Result<String>,
 ) -> anyhow::Result<()> {
     let done = context.open_database()?.write(|tx| {
-        let (_, customer) = find(context, tx, who)?;
+        let customer = find(context, tx, who)?;
         if customer.erased_at.is_some() {
             bail!("{} was erased", name(&customer));
         }
@@ -174,7 +174,7 @@ fn mailboxes(forms: &[CanonicalEmail], organisation: OrganisationId) -> Vec<Mail
     forms.iter().map(|form| form.mailbox(organisation)).collect()
 }
 
-fn find(context: &Context, tx: &Tx<'_>, who: &Who) -> anyhow::Result<(OrganisationId, CustomerRow)> {
+fn find(context: &Context, tx: &Tx<'_>, who: &Who) -> anyhow::Result<CustomerRow> {
     let organisation = find_organisation(tx, who.organisation.as_deref())?;
     let now = context.clock.now();
     let found = if who.customer.contains('@') {
@@ -189,7 +189,28 @@ fn find(context: &Context, tx: &Tx<'_>, who: &Who) -> anyhow::Result<(Organisati
             .context("say an e-mail address, a telephone number such as +420777123456 or a cuRefNo")?;
         tx.find_customer_by_cu_ref_no(organisation, &cu_ref_no, now)?
     };
-    Ok((organisation, found.with_context(|| format!("there is no customer {}", who.customer))?))
+    found.with_context(|| format!("there is no customer {}", who.customer))
+}
+
+/// So many customers are read at once, in a transaction of their own: one over all of them would keep the WAL from being
+/// reset.
+const PAGE: usize = 1_000;
+
+/// Goes through all customers, the oldest first, in pages.
+fn for_each_page(
+    context: &Context,
+    database: &mut Database,
+    organisation: OrganisationId,
+    mut work: impl FnMut(&[CustomerRow]) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut filter =
+        CustomerFilter { order: CustomerOrder::OldestFirst, limit: PAGE, ..CustomerFilter::of(organisation) };
+    loop {
+        let page = database.read(|tx| tx.list_customers(&filter, |_| true, context.clock.now()))?;
+        let Some(last) = page.last() else { return Ok(()) };
+        filter.after = Some(last.id);
+        work(&page)?;
+    }
 }
 
 /// A customer as a sentence names one.

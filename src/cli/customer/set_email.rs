@@ -12,7 +12,7 @@ pub(super) fn run(context: &Context, who: &Who, address: &EmailAddress) -> anyho
     let now = context.clock.now();
     // What knows the old address alone goes along, for by that nobody finds the customer any more.
     let unclaimed = context.open_database()?.read(|tx| {
-        let (_, customer) = find(context, tx, who)?;
+        let customer = find(context, tx, who)?;
         anyhow::Ok(tx.find_unclaimed_attempts(customer.id)?)
     })?;
     change(context, who, |tx, customer| {

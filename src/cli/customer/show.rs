@@ -36,9 +36,9 @@ struct ShownCustomer {
 struct ShownBan {
     active: bool,
     reason: String,
-    created_at: String,
-    expires_at: Option<String>,
-    lifted_at: Option<String>,
+    created_at: Timestamp,
+    expires_at: Option<Timestamp>,
+    lifted_at: Option<Timestamp>,
 }
 
 #[derive(Serialize)]
@@ -46,21 +46,21 @@ struct ShownBan {
 struct ShownSession {
     alive: bool,
     ip: Option<String>,
-    created_at: String,
-    expires_at: String,
-    last_seen_at: String,
+    created_at: Timestamp,
+    expires_at: Timestamp,
+    last_seen_at: Timestamp,
 }
 
 pub(super) fn run(context: &Context, who: &Who) -> anyhow::Result<()> {
     let now = context.clock.now();
     let idle_timeout = context.config.session.idle_timeout.map(Period::get);
     let shown = context.open_database()?.read(|tx| {
-        let (organisation, customer) = find(context, tx, who)?;
+        let customer = find(context, tx, who)?;
         let filter = AttemptFilter {
-            organisation: Some(organisation),
+            organisation: Some(customer.organisation),
             customer: Some(customer.id),
             // For what the throttle refused, nobody was looked up: it has only the mailbox.
-            mailboxes: Some(mailboxes(&own_forms(tx, &customer, now)?, organisation)),
+            mailboxes: Some(mailboxes(&own_forms(tx, &customer, now)?, customer.organisation)),
             limit: SHOWN,
             ..AttemptFilter::default()
         };
@@ -82,9 +82,9 @@ fn shown_ban(ban: BanRow, now: Timestamp) -> ShownBan {
     ShownBan {
         active: ban.is_active(now),
         reason: ban.reason,
-        created_at: ban.created_at.to_string(),
-        expires_at: ban.expires_at.map(|at| at.to_string()),
-        lifted_at: ban.lifted_at.map(|at| at.to_string()),
+        created_at: ban.created_at,
+        expires_at: ban.expires_at,
+        lifted_at: ban.lifted_at,
     }
 }
 
@@ -92,9 +92,9 @@ fn shown_session(session: Session, idle_timeout: Option<Duration>, now: Timestam
     ShownSession {
         alive: is_alive(&session, idle_timeout, now),
         ip: session.ip,
-        created_at: session.created_at.to_string(),
-        expires_at: session.expires_at.to_string(),
-        last_seen_at: session.last_seen_at.to_string(),
+        created_at: session.created_at,
+        expires_at: session.expires_at,
+        last_seen_at: session.last_seen_at,
     }
 }
 
@@ -105,8 +105,9 @@ fn customer_text(shown: &ShownCustomer) -> String {
         count if count == shown.referred_customers.len() => Some(shown.referred_customers.join(", ")),
         count => Some(format!("{count} customers, the newest: {}", shown.referred_customers.join(", "))),
     };
-    let unless_erased = |at: &Option<String>, otherwise: &str| {
-        at.clone().or_else(|| customer.erased_at.is_none().then(|| otherwise.to_owned()))
+    let moment = |at: Option<Timestamp>| at.map(|at| at.to_string());
+    let unless_erased = |at: Option<Timestamp>, otherwise: &str| {
+        moment(at).or_else(|| customer.erased_at.is_none().then(|| otherwise.to_owned()))
     };
     let facts = [
         ("cuRefNo", Some(customer.cu_ref_no.clone())),
@@ -115,10 +116,10 @@ fn customer_text(shown: &ShownCustomer) -> String {
         ("first name", customer.first_name.clone()),
         ("last name", customer.last_name.clone()),
         ("company", customer.company_name.clone()),
-        ("created", Some(customer.created_at.clone())),
-        ("registered", unless_erased(&customer.registered_at, "no: a guest")),
-        ("authorized", unless_erased(&customer.email_authorized_at, "no")),
-        ("erased", customer.erased_at.clone()),
+        ("created", moment(Some(customer.created_at))),
+        ("registered", unless_erased(customer.registered_at, "no: a guest")),
+        ("authorized", unless_erased(customer.email_authorized_at, "no")),
+        ("erased", moment(customer.erased_at)),
         ("referred by", customer.referral_id.clone()),
         ("referred", referred),
         ("banned", Some(if customer.banned { "yes" } else { "no" }.to_owned())),
@@ -126,14 +127,14 @@ fn customer_text(shown: &ShownCustomer) -> String {
     let facts = facts.into_iter().filter_map(|(name, value)| Some([name.to_owned(), value?]));
     let bans = shown.bans.iter().map(|ban| {
         let state = if ban.active { "active" } else { "over" }.to_owned();
-        let dates = [Some(&ban.created_at), ban.expires_at.as_ref(), ban.lifted_at.as_ref()];
+        let dates = [Some(ban.created_at), ban.expires_at, ban.lifted_at];
         let [created, expires, lifted] = dates.map(or_dash);
         [state, created, expires, lifted, ban.reason.clone()]
     });
     let sessions = shown.sessions.iter().map(|session| {
         let state = if session.alive { "alive" } else { "over" }.to_owned();
-        let dates = [&session.created_at, &session.last_seen_at, &session.expires_at];
-        let [created, seen, expires] = dates.map(Clone::clone);
+        let dates = [session.created_at, session.last_seen_at, session.expires_at];
+        let [created, seen, expires] = dates.map(|at| at.to_string());
         [state, created, seen, expires, or_dash(session.ip.as_ref())]
     });
     [

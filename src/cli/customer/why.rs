@@ -20,7 +20,7 @@ use crate::sign_in::rules;
 use crate::store::{BanRow, Customer, CustomerRow, Tx};
 use crate::throttle::{Allowance, Limit, Throttle};
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 #[command(after_help = "\
 Asking counts as no attempt and changes nothing. The attempts of the last second may be missing from what is said \
 of the throttle. The key and its quota are not looked at: with a ROOT key, nothing is throttled; with a DEV_ key, the \
@@ -41,7 +41,7 @@ pub(in crate::cli) struct Arguments {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Told {
-    outcome: String,
+    outcome: &'static str,
     message: Option<&'static str>,
     retry_after: Option<u64>,
     creates_customer: bool,
@@ -204,7 +204,7 @@ impl Told {
         let first = rules.iter().find(|rule| rule.is_broken());
         let refusal = first.map(|rule| rule.refusal);
         Self {
-            outcome: refusal.map_or(Outcome::SignedIn, Outcome::Refused).to_string(),
+            outcome: refusal.map_or(Outcome::SignedIn, Outcome::Refused).as_str(),
             message: refusal.map(Refusal::message),
             retry_after: first.and_then(|rule| rule.retry_after),
             creates_customer: found.is_none() && refusal.is_none_or(rules::makes_customer_despite),

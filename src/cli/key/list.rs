@@ -16,9 +16,9 @@ struct ListedKey {
     source: &'static str,
     state: &'static str,
     permissions: Option<Vec<&'static str>>,
-    created_at: String,
-    expires_at: Option<String>,
-    revoked_at: Option<String>,
+    created_at: Timestamp,
+    expires_at: Option<Timestamp>,
+    revoked_at: Option<Timestamp>,
 }
 
 pub(super) fn run(context: &Context) -> anyhow::Result<()> {
@@ -33,9 +33,9 @@ pub(super) fn run(context: &Context) -> anyhow::Result<()> {
                 key.source.to_owned(),
                 key.state.to_owned(),
                 shown(key.permissions.as_deref()),
-                key.created_at.clone(),
-                or_dash(key.expires_at.as_ref()),
-                or_dash(key.revoked_at.as_ref()),
+                key.created_at.to_string(),
+                or_dash(key.expires_at),
+                or_dash(key.revoked_at),
             ]
         });
         let head = ["organisation", "key", "source", "state", "permissions", "created", "expires", "revoked"];
@@ -51,9 +51,9 @@ fn listed(row: KeyRow, now: Timestamp) -> ListedKey {
         permissions: row.permissions.map_or_else(|_| Some(Vec::new()), |permissions| permissions.names()),
         organisation: row.organisation_name,
         hint: row.hint,
-        created_at: row.created_at.to_string(),
-        expires_at: row.expires_at.map(|at| at.to_string()),
-        revoked_at: row.revoked_at.map(|at| at.to_string()),
+        created_at: row.created_at,
+        expires_at: row.expires_at,
+        revoked_at: row.revoked_at,
     }
 }
 

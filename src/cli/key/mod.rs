@@ -14,7 +14,7 @@ use crate::domain::{ApiKey, KeyKind, Permission, Permissions, Timestamp};
 use crate::keys;
 use crate::store::{KeyRow, KeySource, NewKey};
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub(super) enum Command {
     /// Make a key and print it: the only time that it is shown
     Create {
@@ -50,7 +50,7 @@ pub(super) enum Command {
     },
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, ValueEnum)]
 pub(super) enum Kind {
     Prod,
     Dev,
@@ -88,7 +88,7 @@ pub(super) fn run(context: &Context, command: Command) -> anyhow::Result<()> {
 #[serde(rename_all = "camelCase")]
 struct Created<'k> {
     api_key: &'k str,
-    expires_at: Option<String>,
+    expires_at: Option<Timestamp>,
 }
 
 fn create(
@@ -105,7 +105,7 @@ fn create(
     let new = NewKey { organisation, key: &key, permissions, expires_at };
     database.write(|tx| tx.insert_key(&new, now))?;
     wait_for_servers();
-    let created = Created { api_key: key.expose(), expires_at: expires_at.map(|at| at.to_string()) };
+    let created = Created { api_key: key.expose(), expires_at };
     show_once(context, &key, &created, "revoke it")
 }
 

@@ -14,7 +14,7 @@ use crate::store::{KeyRow, KeySource, KeyState, NewKey, Tx};
 #[serde(rename_all = "camelCase")]
 struct Rotated<'k> {
     api_key: &'k str,
-    expires_at: Option<String>,
+    expires_at: Option<Timestamp>,
     replaces: Replaced,
 }
 
@@ -22,7 +22,7 @@ struct Rotated<'k> {
 #[serde(rename_all = "camelCase")]
 struct Replaced {
     key: String,
-    expires_at: String,
+    expires_at: Timestamp,
 }
 
 pub(super) fn run(context: &Context, hint: &str, overlap: Period) -> anyhow::Result<()> {
@@ -45,8 +45,8 @@ pub(super) fn run(context: &Context, hint: &str, overlap: Period) -> anyhow::Res
     let end = old.expires_at.map_or(end, |earlier| earlier.min(end));
     let rotated = Rotated {
         api_key: new.expose(),
-        expires_at: expires_at.map(|at| at.to_string()),
-        replaces: Replaced { key: old.label(), expires_at: end.to_string() },
+        expires_at,
+        replaces: Replaced { key: old.label(), expires_at: end },
     };
     let advice = format!("revoke it, and magic-auth key create another before {} expires at {end}", name(&old));
     show_once(context, &new, &rotated, &advice)?;

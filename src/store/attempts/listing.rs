@@ -49,7 +49,7 @@ impl AttemptFilter {
         [
             self.organisation.map(|organisation| organisation.0).into(),
             self.ip.map(|ip| ip.to_string()).into(),
-            self.outcome.map(|outcome| outcome.to_string()).into(),
+            self.outcome.map(|outcome| outcome.as_str().to_owned()).into(),
             self.since.map(Timestamp::as_millis).into(),
             mailboxes.into(),
             self.customer.map(|customer| customer.0).into(),
@@ -63,8 +63,8 @@ impl AttemptFilter {
     }
 }
 
-/// An attempt as it was recorded.
-#[derive(Clone, Debug)]
+/// An attempt as it was recorded. It is personal and has no `Debug`.
+#[derive(Clone)]
 pub struct AttemptRow {
     /// The attempt's row.
     pub id: AttemptId,
@@ -153,9 +153,12 @@ impl Tx<'_> {
     /// # Errors
     /// When the database fails.
     pub fn find_newest_attempt(&self) -> Result<Option<AttemptId>, StoreError> {
-        let newest: Option<i64> =
-            self.prepare("SELECT max(id) FROM login_attempts")?.query_row([], |row| row.get(0))?;
-        Ok(newest.map(AttemptId))
+        Ok(self.prepare("SELECT max(id) FROM login_attempts")?.query_row([], |row| row.get(0))?)
+    }
+
+    /// The attempt that will be recorded next, or a later one.
+    pub(in crate::store) fn next_attempt(&self) -> Result<AttemptId, StoreError> {
+        Ok(AttemptId(self.find_newest_attempt()?.map_or(1, |newest| newest.0 + 1)))
     }
 
     fn query_attempts(&self, sql: &str, values: impl Params) -> Result<Vec<AttemptRow>, StoreError> {
@@ -167,7 +170,7 @@ impl Tx<'_> {
 
 fn read_attempt(row: &Row<'_>) -> rusqlite::Result<AttemptRow> {
     Ok(AttemptRow {
-        at: Timestamp::from_millis(row.get(0)?),
+        at: row.get(0)?,
         organisation: row.get(1)?,
         key: row.get(2)?,
         email: row.get(3)?,
@@ -175,7 +178,7 @@ fn read_attempt(row: &Row<'_>) -> rusqlite::Result<AttemptRow> {
         ip: row.get(5)?,
         outcome: row.get(6)?,
         count: row.get(7)?,
-        id: AttemptId(row.get(8)?),
+        id: row.get(8)?,
         is_new_country: row.get(9)?,
         origin: IpOrigin {
             country: row.get(10)?,

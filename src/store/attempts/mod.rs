@@ -93,14 +93,14 @@ impl Tx<'_> {
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?;
         statement.execute(params![
-            attempt.organisation.0,
-            attempt.api_key.0,
-            customer.map(|customer| customer.0),
-            attempt.mailbox.map(|mailbox| mailbox.0),
-            email.map(EmailAddress::as_str),
-            attempt.ip.map(|ip| ip.to_string()),
-            outcome.to_string(),
-            at.as_millis(),
+            attempt.organisation,
+            attempt.api_key,
+            customer,
+            attempt.mailbox,
+            email,
+            attempt.ip,
+            outcome,
+            at,
             count,
             is_new_country,
         ])?;
@@ -114,8 +114,7 @@ impl Tx<'_> {
     pub fn find_newest_moment(&self) -> Result<Option<Timestamp>, StoreError> {
         let sql = "SELECT max(at) FROM
             (SELECT max(at) AS at FROM login_attempts UNION ALL SELECT max(created_at) FROM customers)";
-        let newest: Option<i64> = self.prepare(sql)?.query_row([], |row| row.get(0))?;
-        Ok(newest.map(Timestamp::from_millis))
+        Ok(self.prepare(sql)?.query_row([], |row| row.get(0))?)
     }
 
     /// Tells of the attempts since `start` that went through the throttle, the oldest first.
@@ -136,12 +135,12 @@ impl Tx<'_> {
         )?;
         let mut rows = statement.query([self.find_attempt_before(start)?.0])?;
         while let Some(row) = rows.next()? {
-            let at = Timestamp::from_millis(row.get(0)?);
-            let id = ApiKeyId(row.get(4)?);
+            let at = row.get(0)?;
+            let id: ApiKeyId = row.get(4)?;
             let Some(key) = throttled.iter().find(|key| key.id == id).filter(|_| at >= start) else { continue };
             tell(ThrottledAttempt {
                 organisation: key.organisation,
-                mailbox: Mailbox(row.get(1)?),
+                mailbox: row.get(1)?,
                 ip: row.get_ref(2)?.as_str().ok().and_then(|ip| ClientIp::parse(ip).ok()),
                 at,
                 count: row.get(3)?,
@@ -160,7 +159,7 @@ impl Tx<'_> {
         )?;
         let mut last = i64::MAX;
         loop {
-            let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, Timestamp::from_millis(row.get(1)?)));
+            let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, Timestamp>(1)?));
             match statement.query_row([last], row).optional()? {
                 Some((id, at)) if at >= start => last = id - STRIDE,
                 Some((id, _)) => return Ok(AttemptId(id)),
@@ -179,9 +178,8 @@ impl Tx<'_> {
         limit: u32,
     ) -> Result<Vec<(AttemptId, Timestamp)>, StoreError> {
         let mut statement = self.prepare("SELECT id, at FROM login_attempts WHERE id > ?1 ORDER BY id LIMIT ?2")?;
-        let rows = statement.query_map(params![after.map_or(i64::MIN, |after| after.0), limit], |row| {
-            Ok((AttemptId(row.get(0)?), Timestamp::from_millis(row.get(1)?)))
-        })?;
+        let rows = statement
+            .query_map(params![after.map_or(i64::MIN, |after| after.0), limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
@@ -190,7 +188,7 @@ impl Tx<'_> {
     /// # Errors
     /// When the database fails.
     pub fn delete_attempt(&self, id: AttemptId) -> Result<(), StoreError> {
-        self.prepare("DELETE FROM login_attempts WHERE id = ?1")?.execute([id.0])?;
+        self.prepare("DELETE FROM login_attempts WHERE id = ?1")?.execute([id])?;
         Ok(())
     }
 }

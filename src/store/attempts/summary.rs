@@ -27,8 +27,8 @@ pub struct IpTotal {
     pub refusals: i64,
 }
 
-/// How many attempts were made for one mailbox.
-#[derive(Clone, Debug)]
+/// How many attempts were made for one mailbox. It is personal and has no `Debug`.
+#[derive(Clone)]
 pub struct MailboxTotal {
     /// The organisation's name.
     pub organisation: String,

@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension as _, params};
 
-use crate::domain::{CanonicalEmail, CustomerId, Mailbox, OrganisationId};
+use crate::domain::{AttemptId, CanonicalEmail, CustomerId, Mailbox};
 use crate::store::{StoreError, Tx};
 
 /// Those for a customer's mailbox, in a table that is too large to be searched while others wait to write.
@@ -10,9 +10,9 @@ use crate::store::{StoreError, Tx};
 pub struct UnclaimedAttempts {
     customer: CustomerId,
     mailbox: Mailbox,
-    attempts: Vec<i64>,
+    attempts: Vec<AttemptId>,
     /// From here on the table has to be searched once more.
-    next: i64,
+    next: AttemptId,
 }
 
 impl Tx<'_> {
@@ -26,13 +26,13 @@ impl Tx<'_> {
         let mut statement = self.prepare(
             "SELECT organisation_id, email_canonical FROM customers WHERE id = ?1 AND email_canonical IS NOT NULL",
         )?;
-        let mailbox = statement.query_row([customer.0], |row| {
-            let organisation = OrganisationId(row.get(0)?);
+        let mailbox = statement.query_row([customer], |row| {
+            let organisation = row.get(0)?;
             Ok(CanonicalEmail::from_kept(row.get(1)?).mailbox(organisation))
         });
         let Some(mailbox) = mailbox.optional()? else { return Ok(None) };
-        let next = self.find_newest_attempt()?.map_or(1, |newest| newest.0 + 1);
-        let attempts = self.list_unclaimed_attempts(mailbox, 0)?;
+        let next = self.next_attempt()?;
+        let attempts = self.list_unclaimed_attempts(mailbox, AttemptId(0))?;
         Ok(Some(UnclaimedAttempts { customer, mailbox, attempts, next }))
     }
 
@@ -47,15 +47,15 @@ impl Tx<'_> {
             WHERE id = ?1 AND mailbox = ?3 AND customer_id IS NULL",
         )?;
         for id in attempts.iter().chain(&self.list_unclaimed_attempts(*mailbox, *next)?) {
-            statement.execute([*id, customer.0, mailbox.0])?;
+            statement.execute(params![id, customer, mailbox])?;
         }
         Ok(())
     }
 
-    fn list_unclaimed_attempts(&self, mailbox: Mailbox, first: i64) -> Result<Vec<i64>, StoreError> {
+    fn list_unclaimed_attempts(&self, mailbox: Mailbox, first: AttemptId) -> Result<Vec<AttemptId>, StoreError> {
         let sql = "SELECT id FROM login_attempts WHERE id >= ?1 AND mailbox = ?2 AND customer_id IS NULL";
         let mut statement = self.prepare(sql)?;
-        let rows = statement.query_map(params![first, mailbox.0], |row| row.get(0))?;
+        let rows = statement.query_map(params![first, mailbox], |row| row.get(0))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 }

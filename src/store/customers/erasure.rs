@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{OptionalExtension as _, params};
 
-use crate::domain::{CustomerId, Mailbox, SessionId, Timestamp};
+use crate::domain::{AttemptId, CustomerId, Mailbox, SessionId, Timestamp};
 use crate::store::attempts::json_array;
 use crate::store::{StoreError, Tx};
 
@@ -14,13 +14,13 @@ use crate::store::{StoreError, Tx};
 pub struct Traces {
     customer: CustomerId,
     mailboxes: Vec<Mailbox>,
-    sessions: Vec<i64>,
-    attempts: Vec<i64>,
+    sessions: Vec<SessionId>,
+    attempts: Vec<AttemptId>,
     /// From where all these came: a running server may still be finding out who is behind them.
     ips: BTreeSet<String>,
     /// From here on the tables have to be searched once more.
     next_session: SessionId,
-    next_attempt: i64,
+    next_attempt: AttemptId,
 }
 
 /// The clock may be set back so far while the tables are searched.
@@ -38,9 +38,9 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Result<Traces, StoreError> {
         mailboxes.extend(self.list_earlier_mailboxes(customer)?);
-        let newest = self.find_newest_attempt()?;
-        let sessions = self.list_session_numbers(customer, 0)?;
-        let attempts = self.list_attempt_numbers(customer, &mailboxes, 0)?;
+        let next_attempt = self.next_attempt()?;
+        let sessions = self.list_session_ids(customer, SessionId::from_i64(0))?;
+        let attempts = self.list_attempt_ids(customer, &mailboxes, AttemptId(0))?;
         Ok(Traces {
             customer,
             mailboxes,
@@ -48,7 +48,7 @@ impl Tx<'_> {
             sessions,
             attempts,
             next_session: SessionId::earliest_at(now - MARGIN),
-            next_attempt: newest.map_or(1, |newest| newest.0 + 1),
+            next_attempt,
         })
     }
 
@@ -59,24 +59,24 @@ impl Tx<'_> {
     /// When the database fails or has no such customer.
     pub fn erase_customer(&self, traces: &mut Traces, now: Timestamp) -> Result<(), StoreError> {
         let customer = traces.customer;
-        self.update_customer(
+        self.update_one(
             "UPDATE customers
             SET email = NULL, email_canonical = NULL, phone = NULL, first_name = NULL, last_name = NULL,
                 company_name = NULL, countries = NULL, registered_at = NULL, email_authorized_at = NULL,
                 session_epoch = session_epoch + 1, erased_at = coalesce(erased_at, ?2)
             WHERE id = ?1",
-            &[&customer.0, &now.as_millis()],
+            params![customer, now],
         )?;
         for table in ["bans", "pending_referrals"] {
-            self.prepare(&format!("DELETE FROM {table} WHERE customer_id = ?1"))?.execute([customer.0])?;
+            self.prepare(&format!("DELETE FROM {table} WHERE customer_id = ?1"))?.execute([customer])?;
         }
-        let sessions = self.list_session_numbers(customer, traces.next_session.as_i64())?;
-        let attempts = self.list_attempt_numbers(customer, &traces.mailboxes, traces.next_attempt)?;
+        let sessions = self.list_session_ids(customer, traces.next_session)?;
+        let attempts = self.list_attempt_ids(customer, &traces.mailboxes, traces.next_attempt)?;
         traces.ips.extend(self.list_ips(&sessions, &attempts)?);
         traces.sessions.extend(sessions);
         traces.attempts.extend(attempts);
         for id in &traces.sessions {
-            self.prepare("DELETE FROM sessions WHERE id = ?1")?.execute([id])?;
+            self.delete_session(*id)?;
         }
         for id in &traces.attempts {
             self.prepare("UPDATE login_attempts SET mailbox = NULL, email = NULL, ip = NULL WHERE id = ?1")?
@@ -89,36 +89,38 @@ impl Tx<'_> {
     }
 
     /// From where these sessions and attempts came.
-    fn list_ips(&self, sessions: &[i64], attempts: &[i64]) -> Result<BTreeSet<String>, StoreError> {
+    fn list_ips(&self, sessions: &[SessionId], attempts: &[AttemptId]) -> Result<BTreeSet<String>, StoreError> {
         let mut ips = BTreeSet::new();
-        for (table, ids) in [("sessions", sessions), ("login_attempts", attempts)] {
-            let mut statement = self.prepare(&format!("SELECT ip FROM {table} WHERE id = ?1 AND ip IS NOT NULL"))?;
-            for id in ids {
-                ips.extend(statement.query_row([id], |row| row.get::<_, String>(0)).optional()?);
-            }
+        let mut statement = self.prepare("SELECT ip FROM sessions WHERE id = ?1 AND ip IS NOT NULL")?;
+        for id in sessions {
+            ips.extend(statement.query_row([id], |row| row.get::<_, String>(0)).optional()?);
+        }
+        let mut statement = self.prepare("SELECT ip FROM login_attempts WHERE id = ?1 AND ip IS NOT NULL")?;
+        for id in attempts {
+            ips.extend(statement.query_row([id], |row| row.get::<_, String>(0)).optional()?);
         }
         Ok(ips)
     }
 
-    fn list_session_numbers(&self, customer: CustomerId, first: i64) -> Result<Vec<i64>, StoreError> {
+    fn list_session_ids(&self, customer: CustomerId, first: SessionId) -> Result<Vec<SessionId>, StoreError> {
         let mut statement = self.prepare("SELECT id FROM sessions WHERE id >= ?1 AND customer_id = ?2")?;
-        let rows = statement.query_map([first, customer.0], |row| row.get(0))?;
+        let rows = statement.query_map(params![first, customer], |row| row.get(0))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    fn list_attempt_numbers(
+    fn list_attempt_ids(
         &self,
         customer: CustomerId,
         mailboxes: &[Mailbox],
-        first: i64,
-    ) -> Result<Vec<i64>, StoreError> {
+        first: AttemptId,
+    ) -> Result<Vec<AttemptId>, StoreError> {
         // Attempts that were refused before the customer was looked up name the mailbox alone.
         let mut statement = self.prepare(
             "SELECT id FROM login_attempts
             WHERE id >= ?1
                 AND (customer_id = ?2 OR customer_id IS NULL AND mailbox IN (SELECT value FROM json_each(?3)))",
         )?;
-        let rows = statement.query_map(params![first, customer.0, json_array(mailboxes)], |row| row.get(0))?;
+        let rows = statement.query_map(params![first, customer, json_array(mailboxes)], |row| row.get(0))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
@@ -128,7 +130,7 @@ impl Tx<'_> {
             "SELECT mailbox FROM login_attempts WHERE customer_id = ?1 AND mailbox IS NOT NULL
             EXCEPT SELECT mailbox FROM login_attempts WHERE customer_id <> ?1 AND mailbox IS NOT NULL",
         )?;
-        let rows = statement.query_map([customer.0], |row| row.get(0).map(Mailbox))?;
+        let rows = statement.query_map([customer], |row| row.get(0))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 }
@@ -150,7 +152,7 @@ mod tests {
             let mut traces = tx.find_traces(customer, Vec::new(), now)?;
             tx.insert_session(&NewSession { customer, ip: None, expires_at: now + MARGIN }, now)?;
             tx.erase_customer(&mut traces, now)?;
-            tx.list_session_numbers(customer, 0)
+            tx.list_session_ids(customer, SessionId::from_i64(0))
         });
         assert!(left.unwrap().is_empty());
     }

@@ -29,7 +29,7 @@ impl Tx<'_> {
             "SELECT EXISTS (SELECT 1 FROM customers WHERE organisation_id = ?1 AND email_canonical = ?2)
                 OR EXISTS (SELECT 1 FROM customers WHERE organisation_id = ?1 AND phone = ?3)",
         )?;
-        let values = params![organisation.0, canonical.map(CanonicalEmail::as_str), phone.map(PhoneNumber::as_str)];
+        let values = params![organisation, canonical, phone];
         Ok(statement.query_row(values, |row| row.get(0))?)
     }
 
@@ -39,7 +39,7 @@ impl Tx<'_> {
     /// When the database fails.
     pub fn insert_pending_referral(&self, customer: CustomerId, referrer: &CuRefNo) -> Result<(), StoreError> {
         self.prepare("INSERT INTO pending_referrals (customer_id, cu_ref_no) VALUES (?1, ?2)")?
-            .execute(params![customer.0, referrer.as_str()])?;
+            .execute(params![customer, referrer])?;
         Ok(())
     }
 
@@ -63,8 +63,8 @@ impl Tx<'_> {
             ORDER BY p.customer_id LIMIT ?3",
         )?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = statement.query_map(params![organisation.0, after.0, limit], |row| {
-            Ok(PendingReferral { customer: CustomerId(row.get(0)?), referrer: CustomerId(row.get(1)?) })
+        let rows = statement.query_map(params![organisation, after, limit], |row| {
+            Ok(PendingReferral { customer: row.get(0)?, referrer: row.get(1)? })
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
@@ -74,11 +74,11 @@ impl Tx<'_> {
     /// # Errors
     /// When the database fails or has no such customer.
     pub fn settle_referral(&self, referral: PendingReferral) -> Result<(), StoreError> {
-        self.update_customer(
+        self.update_one(
             "UPDATE customers SET referred_by = coalesce(referred_by, ?2) WHERE id = ?1",
-            &[&referral.customer.0, &referral.referrer.0],
+            params![referral.customer, referral.referrer],
         )?;
-        self.prepare("DELETE FROM pending_referrals WHERE customer_id = ?1")?.execute([referral.customer.0])?;
+        self.prepare("DELETE FROM pending_referrals WHERE customer_id = ?1")?.execute([referral.customer])?;
         Ok(())
     }
 
@@ -91,6 +91,6 @@ impl Tx<'_> {
             "SELECT count(*) FROM pending_referrals AS p JOIN customers AS c ON c.id = p.customer_id
             WHERE c.organisation_id = ?1",
         )?;
-        Ok(statement.query_row([organisation.0], |row| row.get(0))?)
+        Ok(statement.query_row([organisation], |row| row.get(0))?)
     }
 }

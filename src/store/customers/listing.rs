@@ -8,8 +8,8 @@ use crate::domain::{CanonicalEmail, CuRefNo, CustomerId, OrganisationId, PhoneNu
 use crate::store::bans::is_active_ban;
 use crate::store::{BanRow, StoreError, Tx};
 
-/// What the operator is told of a customer.
-#[derive(Clone, Debug)]
+/// What the operator is told of a customer. It is personal and has no `Debug`.
+#[derive(Clone)]
 pub struct CustomerRow {
     /// The customer's row.
     pub id: CustomerId,
@@ -103,11 +103,7 @@ impl Tx<'_> {
         canonical: &CanonicalEmail,
         now: Timestamp,
     ) -> Result<Option<CustomerRow>, StoreError> {
-        self.find_customer_row(
-            "c.organisation_id = ?2 AND c.email_canonical = ?3",
-            &[&organisation.0, &canonical.as_str()],
-            now,
-        )
+        self.find_customer_row("c.organisation_id = ?2 AND c.email_canonical = ?3", &[&organisation, &canonical], now)
     }
 
     /// The owner of a telephone number.
@@ -120,7 +116,7 @@ impl Tx<'_> {
         phone: &PhoneNumber,
         now: Timestamp,
     ) -> Result<Option<CustomerRow>, StoreError> {
-        self.find_customer_row("c.organisation_id = ?2 AND c.phone = ?3", &[&organisation.0, &phone.as_str()], now)
+        self.find_customer_row("c.organisation_id = ?2 AND c.phone = ?3", &[&organisation, &phone], now)
     }
 
     /// The customer with that `cuRefNo`, also when the person was forgotten.
@@ -133,11 +129,7 @@ impl Tx<'_> {
         cu_ref_no: &CuRefNo,
         now: Timestamp,
     ) -> Result<Option<CustomerRow>, StoreError> {
-        self.find_customer_row(
-            "c.organisation_id = ?2 AND c.cu_ref_no = ?3",
-            &[&organisation.0, &cu_ref_no.as_str()],
-            now,
-        )
+        self.find_customer_row("c.organisation_id = ?2 AND c.cu_ref_no = ?3", &[&organisation, &cu_ref_no], now)
     }
 
     /// The customer of that row.
@@ -145,7 +137,7 @@ impl Tx<'_> {
     /// # Errors
     /// When the database fails.
     pub fn find_customer_by_id(&self, customer: CustomerId, now: Timestamp) -> Result<Option<CustomerRow>, StoreError> {
-        self.find_customer_row("c.id = ?2", &[&customer.0], now)
+        self.find_customer_row("c.id = ?2", &[&customer], now)
     }
 
     fn find_customer_row(
@@ -156,7 +148,6 @@ impl Tx<'_> {
     ) -> Result<Option<CustomerRow>, StoreError> {
         let mut statement =
             self.prepare(&format!("SELECT {ACCOUNT_COLUMNS}, {SELECT} {SELECT_FROM} WHERE {condition}"))?;
-        let now = now.as_millis();
         let values: Vec<&dyn ToSql> = [&now as &dyn ToSql].iter().chain(values).copied().collect();
         Ok(statement.query_row(values.as_slice(), read_customer).optional()?)
     }
@@ -172,8 +163,8 @@ impl Tx<'_> {
         now: Timestamp,
     ) -> Result<Vec<CustomerRow>, StoreError> {
         let (behind, order, start) = match filter.order {
-            CustomerOrder::OldestFirst => (">", "ASC", i64::MIN),
-            CustomerOrder::NewestFirst => ("<", "DESC", i64::MAX),
+            CustomerOrder::OldestFirst => (">", "ASC", CustomerId(i64::MIN)),
+            CustomerOrder::NewestFirst => ("<", "DESC", CustomerId(i64::MAX)),
         };
         // The plus keeps SQLite from going by an index of the organisation, and sorting all of it for each page.
         let mut statement = self.prepare(&format!(
@@ -186,13 +177,13 @@ impl Tx<'_> {
         ))?;
         let rows = statement.query_map(
             params![
-                now.as_millis(),
-                filter.organisation.0,
-                filter.after.map_or(start, |customer| customer.0),
+                now,
+                filter.organisation,
+                filter.after.unwrap_or(start),
                 filter.banned,
                 filter.guests,
                 filter.unauthorized,
-                filter.since.map(Timestamp::as_millis),
+                filter.since,
             ],
             read_customer,
         )?;
@@ -208,7 +199,7 @@ impl Tx<'_> {
     pub fn list_referred(&self, referrer: CustomerId, limit: usize) -> Result<(usize, Vec<String>), StoreError> {
         let mut statement = self.prepare("SELECT cu_ref_no FROM customers WHERE referred_by = ?1 ORDER BY id DESC")?;
         let mut brought: Vec<String> =
-            statement.query_map([referrer.0], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+            statement.query_map([referrer], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
         let count = brought.len();
         brought.truncate(limit);
         Ok((count, brought))
@@ -216,25 +207,24 @@ impl Tx<'_> {
 }
 
 fn read_customer(row: &Row<'_>) -> rusqlite::Result<CustomerRow> {
-    let moment = |index| row.get::<_, Option<i64>>(ACCOUNT_WIDTH + index).map(|at| at.map(Timestamp::from_millis));
     let ban = match row.get::<_, Option<String>>(ACCOUNT_WIDTH + 6)? {
         None => None,
         Some(reason) => Some(BanRow {
             reason,
-            created_at: Timestamp::from_millis(row.get(ACCOUNT_WIDTH + 7)?),
-            expires_at: moment(8)?,
-            lifted_at: moment(9)?,
+            created_at: row.get(ACCOUNT_WIDTH + 7)?,
+            expires_at: row.get(ACCOUNT_WIDTH + 8)?,
+            lifted_at: row.get(ACCOUNT_WIDTH + 9)?,
         }),
     };
     Ok(CustomerRow {
         account: read_account(row, 0)?,
-        id: CustomerId(row.get(ACCOUNT_WIDTH)?),
-        organisation: OrganisationId(row.get(ACCOUNT_WIDTH + 10)?),
-        created_at: Timestamp::from_millis(row.get(ACCOUNT_WIDTH + 1)?),
-        registered_at: moment(2)?,
-        email_authorized_at: moment(3)?,
+        id: row.get(ACCOUNT_WIDTH)?,
+        organisation: row.get(ACCOUNT_WIDTH + 10)?,
+        created_at: row.get(ACCOUNT_WIDTH + 1)?,
+        registered_at: row.get(ACCOUNT_WIDTH + 2)?,
+        email_authorized_at: row.get(ACCOUNT_WIDTH + 3)?,
         referred_by: row.get(ACCOUNT_WIDTH + 4)?,
-        erased_at: moment(5)?,
+        erased_at: row.get(ACCOUNT_WIDTH + 5)?,
         ban,
     })
 }

@@ -8,7 +8,6 @@ pub use erasure::Traces;
 pub use imports::PendingReferral;
 pub use listing::{CustomerFilter, CustomerOrder, CustomerRow};
 
-use rusqlite::types::ToSql;
 use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::bans::{is_active_ban, is_banned};
@@ -80,8 +79,8 @@ impl NewCustomer<'_> {
     }
 }
 
-/// What answers tell of a customer.
-#[derive(Clone, Debug)]
+/// What answers tell of a customer. It is personal and has no `Debug`.
+#[derive(Clone)]
 pub struct Account {
     /// The customer's public name.
     pub cu_ref_no: String,
@@ -124,9 +123,9 @@ impl Tx<'_> {
             FROM customers AS c
             WHERE c.organisation_id = ?2 AND c.email_canonical = ?3",
         ))?;
-        let customer = statement.query_row(params![now.as_millis(), organisation.0, canonical.as_str()], |row| {
+        let customer = statement.query_row(params![now, organisation, canonical], |row| {
             Ok(Customer {
-                id: CustomerId(row.get(0)?),
+                id: row.get(0)?,
                 is_registered: row.get(1)?,
                 is_authorized: row.get(2)?,
                 is_banned: row.get(3)?,
@@ -148,7 +147,7 @@ impl Tx<'_> {
     ) -> Result<Option<CustomerId>, StoreError> {
         let mut statement = self
             .prepare("SELECT id FROM customers WHERE organisation_id = ?1 AND cu_ref_no = ?2 AND erased_at IS NULL")?;
-        let found = statement.query_row(params![organisation.0, cu_ref_no.as_str()], |row| row.get(0).map(CustomerId));
+        let found = statement.query_row(params![organisation, cu_ref_no], |row| row.get(0));
         Ok(found.optional()?)
     }
 
@@ -164,18 +163,18 @@ impl Tx<'_> {
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
             ON CONFLICT DO NOTHING";
         let inserted = self.prepare(sql)?.execute(params![
-            new.organisation.0,
-            cu_ref_no.map(CuRefNo::as_str),
-            new.email.map(|(email, _)| email.as_str()),
-            new.email.map(|(_, canonical)| canonical.as_str()),
-            new.phone.map(PhoneNumber::as_str),
-            new.first_name.map(PersonName::as_str),
-            new.last_name.map(PersonName::as_str),
-            new.company_name.map(CompanyName::as_str),
-            at.as_millis(),
-            new.is_registered.then_some(at.as_millis()),
-            new.is_authorized.then_some(at.as_millis()),
-            new.referred_by.map(|referrer| referrer.0),
+            new.organisation,
+            cu_ref_no,
+            new.email.map(|(email, _)| email),
+            new.email.map(|(_, canonical)| canonical),
+            new.phone,
+            new.first_name,
+            new.last_name,
+            new.company_name,
+            at,
+            new.is_registered.then_some(at),
+            new.is_authorized.then_some(at),
+            new.referred_by,
         ])?;
         Ok((inserted == 1).then(|| CustomerId(self.last_insert_rowid())))
     }
@@ -191,12 +190,12 @@ impl Tx<'_> {
         last_name: Option<&PersonName>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.update_customer(
+        self.update_one(
             "UPDATE customers
             SET registered_at = coalesce(registered_at, ?2), first_name = coalesce(first_name, ?3),
                 last_name = coalesce(last_name, ?4)
             WHERE id = ?1",
-            &[&customer.0, &now.as_millis(), &first_name.map(PersonName::as_str), &last_name.map(PersonName::as_str)],
+            params![customer, now, first_name, last_name],
         )
     }
 
@@ -205,10 +204,7 @@ impl Tx<'_> {
     /// # Errors
     /// When the database fails or has no such customer.
     pub fn set_email_authorized(&self, customer: CustomerId, at: Option<Timestamp>) -> Result<(), StoreError> {
-        self.update_customer(
-            "UPDATE customers SET email_authorized_at = ?2 WHERE id = ?1",
-            &[&customer.0, &at.map(Timestamp::as_millis)],
-        )
+        self.update_one("UPDATE customers SET email_authorized_at = ?2 WHERE id = ?1", params![customer, at])
     }
 
     /// Gives the customer another address, authorized since `authorized_at` or not.
@@ -222,9 +218,9 @@ impl Tx<'_> {
         canonical: &CanonicalEmail,
         authorized_at: Option<Timestamp>,
     ) -> Result<(), StoreError> {
-        self.update_customer(
+        self.update_one(
             "UPDATE customers SET email = ?2, email_canonical = ?3, email_authorized_at = ?4 WHERE id = ?1",
-            &[&customer.0, &email.as_str(), &canonical.as_str(), &authorized_at.map(Timestamp::as_millis)],
+            params![customer, email, canonical, authorized_at],
         )
     }
 
@@ -235,13 +231,13 @@ impl Tx<'_> {
     /// When the database fails or has no such customer.
     pub fn note_country(&self, customer: CustomerId, country: CountryCode) -> Result<bool, StoreError> {
         let mut statement = self.prepare("SELECT countries FROM customers WHERE id = ?1")?;
-        let known: Option<String> = statement.query_row([customer.0], |row| row.get(0))?;
+        let known: Option<String> = statement.query_row([customer], |row| row.get(0))?;
         if known.as_ref().is_some_and(|known| known.split(',').any(|known| known == country.as_str())) {
             return Ok(false);
         }
-        self.update_customer(
+        self.update_one(
             "UPDATE customers SET countries = coalesce(countries || ',', '') || ?2 WHERE id = ?1",
-            &[&customer.0, &country.as_str()],
+            params![customer, country],
         )?;
         Ok(known.is_some())
     }
@@ -251,14 +247,7 @@ impl Tx<'_> {
     /// # Errors
     /// When the database fails or has no such customer.
     pub fn end_sessions(&self, customer: CustomerId) -> Result<(), StoreError> {
-        self.update_customer("UPDATE customers SET session_epoch = session_epoch + 1 WHERE id = ?1", &[&customer.0])
-    }
-
-    fn update_customer(&self, sql: &str, values: &[&dyn ToSql]) -> Result<(), StoreError> {
-        match self.prepare(sql)?.execute(values)? {
-            1 => Ok(()),
-            changed => Err(StoreError::RowCount(changed)),
-        }
+        self.update_one("UPDATE customers SET session_epoch = session_epoch + 1 WHERE id = ?1", params![customer])
     }
 }
 
