@@ -108,7 +108,9 @@ impl Application {
         if let Some((_, address)) = &admin {
             info!(address:%; "health and metrics");
             if !address.ip().is_loopback() {
-                warn!("[admin] listens on {address}, where others may reach it: it asks nobody for a key");
+                warn!(
+                    "[admin] listens on {address}, where others may reach it, and requires no key: use loopback or a private network"
+                );
             }
         }
         Ok(Self {
@@ -202,8 +204,8 @@ fn apply_organisations(database: &mut Database, config: &Config, clock: &Clock) 
                     now,
                 )? {
                     warn!(
-                        "the key {} of the configuration stays out of force: it was revoked, rotated, or made for \
-                         another organisation, on the command line",
+                        "the key {} in the configuration is not in force: it was revoked, rotated, or created for \
+                         another organisation, on the command line; remove it from the file",
                         key.label()
                     );
                 }
@@ -226,9 +228,7 @@ fn apply_organisations(database: &mut Database, config: &Config, clock: &Clock) 
         if in_force.is_empty() {
             let first =
                 if config.organisations.is_empty() { "add an [[organisation]] to the configuration and " } else { "" };
-            warn!(
-                "no API key is in force, so that every request is a 401: {first}make a key with magic-auth key create"
-            );
+            warn!("no API key is in force, so every request gets a 401: {first}make a key with magic-auth key create");
         }
         Ok(())
     })

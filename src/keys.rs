@@ -129,7 +129,7 @@ impl Keys {
     /// A key that is new, or that has changed: then it goes on with the quota it has.
     fn admit(&self, row: &KeyRow, known: Option<&Key>) -> Arc<Key> {
         if let Err(error) = row.permissions {
-            error!(key = row.label(); "a key may do nothing, for the database says that it may do something that is {error}");
+            error!(key = row.label(); "a key may do nothing: the database gives it a permission that this version does not know ({error}); use a newer magic-auth");
         }
         let new_quota = || self.limits.quota(row.kind).map(|quota| Arc::new(KeyQuota::new(quota, self.clock.clone())));
         Arc::new(Key {

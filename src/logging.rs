@@ -106,7 +106,7 @@ fn write_out(text: &[u8], lost: usize, line: Layout) {
 }
 
 fn lost_line(lost: usize, line: Layout) -> String {
-    let args = format_args!("{lost} lines were lost here, for they were not read in time");
+    let args = format_args!("{lost} log lines were lost here: they were not read in time");
     line(&Record::builder().level(Level::Warn).args(args).build())
 }
 
@@ -282,7 +282,7 @@ mod tests {
 
     #[test]
     fn that_lines_were_lost_is_said_in_the_form_of_the_log() {
-        let message = "7 lines were lost here, for they were not read in time";
+        let message = "7 log lines were lost here: they were not read in time";
         assert_eq!(lost_line(7, text_line)[24..], format!(" WARN  {message}"));
         let line: serde_json::Value = serde_json::from_str(&lost_line(7, json_line)).unwrap();
         assert_eq!((&line["level"], &line["message"]), (&"warn".into(), &message.into()));

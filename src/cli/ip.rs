@@ -12,8 +12,8 @@ use crate::intelligence::Intelligence;
 
 #[derive(Args)]
 #[command(after_help = "\
-What is known is in the files that the configuration names under [geoip]. Of an address that is not public, nothing is \
-known but that. With --json, what is not known is null.")]
+What is known comes from the files that the configuration names under [geoip]. Of an address that is not public, nothing \
+else is known. With --json, unknown values are null.")]
 pub(super) struct Arguments {
     /// An IPv4 or IPv6 address
     #[arg(value_name = "ADDRESS", value_parser = parse_ip)]

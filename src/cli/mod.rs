@@ -34,7 +34,7 @@ use output::Output;
 #[command(name = "magic-auth", version, about, max_term_width = 100)]
 #[command(after_help = "Without a command, magic-auth serves. See the README for the configuration and the API.")]
 pub struct Cli {
-    /// The configuration file [default: ./config.toml, or built-in defaults when it is not there]
+    /// The configuration file [default: ./config.toml, or built-in defaults if there is none]
     #[arg(long, global = true, env = "MAGIC_AUTH_CONFIG", hide_env_values = true, value_name = "PATH")]
     config: Option<PathBuf>,
 
@@ -62,13 +62,13 @@ enum Command {
     Attempts(attempts::Arguments),
     /// Tell who is behind an IP address: country, place, network, flags
     Ip(ip::Arguments),
-    /// Copy the database into a file, also while the server runs; an earlier backup there is replaced
+    /// Copy the database into a file, even while the server runs; replaces an earlier backup there
     Backup {
         /// Where the copy goes
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
-    /// Put a copy of a backup in the place of the database, which is kept beside it; stop the server first
+    /// Replace the database, which is kept beside it, with a copy of a backup; stop the server first
     Restore {
         /// What `backup` made
         #[arg(value_name = "FILE")]
@@ -76,14 +76,14 @@ enum Command {
     },
     /// Print the OpenAPI description of the API, as `/openapi.json` serves it
     Openapi,
-    /// Print a script with which a shell completes commands and options
+    /// Print a shell completion script
     Completions {
         /// Which shell
         shell: completions::Shell,
     },
     /// Write the manual, a page for each command
     Man {
-        /// Into which folder, such as /usr/local/share/man/man1
+        /// The folder to write to, such as /usr/local/share/man/man1
         folder: PathBuf,
     },
 }
@@ -168,10 +168,10 @@ fn pick<'r, R>(known: &'r [R], name_of: impl Fn(&R) -> &str, name: Option<&str>)
             bail!("there is no organisation yet: add an [[organisation]] to the configuration and start the server")
         }
         (None, [only]) => Ok(only),
-        (None, _) => bail!("say which organisation with --organisation: {}", names()),
+        (None, _) => bail!("there are several organisations; choose one with --organisation: {}", names()),
         (Some(name), known) => known
             .iter()
             .find(|row| name_of(row) == name)
-            .with_context(|| format!("there is no organisation {name:?}, only: {}", names())),
+            .with_context(|| format!("there is no organisation {name:?}; there are: {}", names())),
     }
 }

@@ -33,7 +33,9 @@ fn take_descriptors() {
 async fn serve(context: Context, log: Log) -> anyhow::Result<()> {
     let key = example_key(&context.config);
     if context.config.file.is_none() {
-        warn!("there is no config.toml here and none was named: the defaults have no organisation");
+        warn!(
+            "no config.toml in this folder and none named with --config: running on the defaults, which have no organisation"
+        );
     }
     // Listening replaces the default, which is to die: a file that may not grow is then an ordinary error of the write.
     let file_too_large = signal(SignalKind::from_raw(libc::SIGXFSZ))?;
@@ -102,7 +104,7 @@ impl StopSignals {
             tokio::select! {
                 _ = self.interrupt.recv() => return,
                 _ = self.terminate.recv() => return,
-                _ = self.file_too_large.recv() => warn!("the system does not let a file grow any further"),
+                _ = self.file_too_large.recv() => warn!("a file cannot grow: the system's file size limit is reached (ulimit -f)"),
             }
         }
     }

@@ -92,12 +92,12 @@ impl Config {
         for organisation in &self.organisations {
             let name = organisation.name.as_str();
             if !names.insert(name) {
-                return Err(format!("the organisation {name:?} stands there twice"));
+                return Err(format!("the organisation {name:?} is listed twice"));
             }
             for key in &organisation.api_keys {
                 if !keys.insert(key.digest()) {
                     let key = key.label();
-                    return Err(format!("the key {key} of organisation {name:?} stands there twice"));
+                    return Err(format!("the key {key} of organisation {name:?} is listed twice"));
                 }
                 if key.is_demo() && !self.server.listen.ip().is_loopback() {
                     let address = self.server.listen;
@@ -153,7 +153,7 @@ impl Config {
 fn check_refill(name: &str, quota: Option<Quota>) -> Result<Duration, String> {
     let refill = quota.map_or(Duration::ZERO, |quota| quota.replenish_interval() * quota.burst_size().get());
     if refill > Period::LONGEST {
-        return Err(format!("{name}: the whole burst would need more than 36500d to come back"));
+        return Err(format!("{name}: the whole burst would take more than 36500d to refill"));
     }
     Ok(refill)
 }
@@ -249,7 +249,7 @@ mod tests {
             ("\n\n[servr]", "config.toml:3: unknown field `servr`"),
             ("[server]\nlisten = \"localhost\"", "config.toml:2: not an IP address and a port"),
             ("[session]\nlifetime = \"soon\"", "config.toml:2: not a duration"),
-            ("[session]\nlifetime = \"0s\"", "config.toml:2: a duration is longer than nothing"),
+            ("[session]\nlifetime = \"0s\"", "config.toml:2: a duration must be more than zero"),
             ("[sign_in]\nguest = \"refuze\"", "config.toml:2: unknown variant `refuze`"),
             ("[throttle.email]\nburst = -1", "config.toml:2: "),
             ("[[organisation]]\nname = \"a b\"", "config.toml:2: an organisation's name"),
@@ -259,17 +259,17 @@ mod tests {
             ),
             ("[[organisation]]\napi_keys = []", "config.toml:1: missing field `name`"),
             ("[retention]\nlogin_attempts = 90", "config.toml:2: invalid type: integer"),
-            ("[retention]\nlogin_attempts = \"0d\"", "config.toml:2: a duration is longer than nothing"),
+            ("[retention]\nlogin_attempts = \"0d\"", "config.toml:2: a duration must be more than zero"),
             ("[retention]\nsessions = \"90d\"", "config.toml:2: unknown field `sessions`"),
             ("[geoip]\ndatabases = \"a.mmdb\"", "config.toml:2: invalid type: string"),
-            ("[geoip]\ndatabases = [\n\"a.mmdb\",\n\"\"]", "config.toml:4: a path is not empty"),
+            ("[geoip]\ndatabases = [\n\"a.mmdb\",\n\"\"]", "config.toml:4: a path must not be empty"),
             ("[geoip]\ndatabase = []", "config.toml:2: unknown field `database`"),
             ("[geoip]\nreverse_dns = \"yes\"", "config.toml:2: invalid type: string"),
             ("[geoip]\ndns_servers = [\"dns.example\"]", "config.toml:2: not a DNS server such as 127.0.0.1"),
-            ("[geoip]\nrefresh = \"0d\"", "config.toml:2: a duration is longer than nothing"),
+            ("[geoip]\nrefresh = \"0d\"", "config.toml:2: a duration must be more than zero"),
             ("[geoip]\nhosting_asns = [1,\n-1]", "config.toml:3: invalid value: integer `-1`, expected u32"),
             ("[geoip]\nhosting_asns = [\"AS1\"]", "config.toml:2: invalid type: string"),
-            ("[geoip.lists]\ntor = [\"\"]", "config.toml:2: a path is not empty"),
+            ("[geoip.lists]\ntor = [\"\"]", "config.toml:2: a path must not be empty"),
             ("[geoip.lists]\nanonymous = []", "config.toml:2: unknown field `anonymous`"),
             ("[log]\nformat = text", "config.toml:2: "),
             ("[server\n", "config.toml:1: "),
@@ -297,7 +297,7 @@ mod tests {
     #[test]
     fn contradictions_are_found() {
         let twice = "[[organisation]]\nname = \"a\"\n[[organisation]]\nname = \"a\"";
-        assert_eq!(error(twice), "config.toml: the organisation \"a\" stands there twice");
+        assert_eq!(error(twice), "config.toml: the organisation \"a\" is listed twice");
         assert_eq!(error("[server]\nworkers = 513"), "config.toml: server.workers is at most 512");
         let slow = "[rate_limit.dev]\nrequests = 1\nper = \"36500d\"\nburst = 2";
         assert!(error(slow).starts_with("config.toml: rate_limit.dev: the whole burst"), "{}", error(slow));

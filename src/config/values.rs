@@ -23,7 +23,7 @@ pub enum PeriodError {
     #[error("not a duration such as \"90d\", \"10m\" or \"1h\"")]
     Malformed,
     /// Nothing, or more than 100 years.
-    #[error("a duration is longer than nothing and at most 36500d")]
+    #[error("a duration must be more than zero and at most 36500d")]
     OutOfRange,
 }
 
@@ -62,7 +62,7 @@ pub struct OrganisationName(String);
 
 /// The text is no name of an organisation.
 #[derive(Debug, thiserror::Error)]
-#[error("an organisation's name is 1 to 64 letters, digits, dashes, underscores and dots")]
+#[error("an organisation's name must be 1 to 64 letters, digits, dashes, underscores or dots")]
 pub struct OrganisationNameError;
 
 impl OrganisationName {
@@ -97,7 +97,7 @@ pub struct FilePath(PathBuf);
 
 /// The text names no file.
 #[derive(Debug, thiserror::Error)]
-#[error("a path is not empty")]
+#[error("a path must not be empty")]
 pub struct FilePathError;
 
 impl FilePath {

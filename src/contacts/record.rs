@@ -81,7 +81,7 @@ impl Record {
     pub(super) fn set(&mut self, field: Field, value: &str) {
         let (place, value) = (&mut self.values[field as usize], value.trim());
         if place.is_some() {
-            self.note(field, "stands there more than once");
+            self.note(field, "appears more than once");
         } else if !value.is_empty() {
             *place = Some(value.to_owned());
         }

@@ -24,7 +24,7 @@ pub enum FormatError {
     #[error("line {0}: the header names {1} twice")]
     Repeated(u64, &'static str),
     /// Its lines end as those of old Macs.
-    #[error("line {0}: its lines end with a carriage return alone: save the file with line ends of Unix or Windows")]
+    #[error("line {0}: lines end in a bare carriage return: save the file with Unix or Windows line endings")]
     CarriageReturns(u64),
     /// It cannot be read.
     #[error(transparent)]
@@ -225,8 +225,9 @@ fn read_record<R: BufRead>(reader: &mut csv::Reader<Lines<R>>) -> io::Result<Opt
     let begin = |text: &[u8]| lines.number().saturating_sub(memchr::memchr_iter(b'\n', text).count() as u64);
     if lines.is_cut() {
         let line = begin(text.strip_suffix(END).unwrap_or(text));
-        let problem =
-            format!("the row of line {line} is longer than {MAX_ROW} bytes: a quote in it may never be closed");
+        let problem = format!(
+            "the row that begins at line {line} is longer than {MAX_ROW} bytes: perhaps a quote in it is not closed"
+        );
         return Err(io::Error::new(ErrorKind::InvalidData, problem));
     }
     if lines.has_ended() && text == END.trim_ascii() {
@@ -234,7 +235,7 @@ fn read_record<R: BufRead>(reader: &mut csv::Reader<Lines<R>>) -> io::Result<Opt
     }
     if let Some(rest) = text.strip_suffix(END).filter(|_| lines.has_ended()) {
         let line = begin(rest.strip_suffix(b"\n").unwrap_or(rest));
-        let problem = format!("in the row of line {line} a quote is never closed");
+        let problem = format!("the row that begins at line {line} has a quote that is not closed");
         return Err(io::Error::new(ErrorKind::InvalidData, problem));
     }
     Ok(Some((begin(text), raw)))
@@ -309,7 +310,7 @@ mod tests {
             let file = format!("email,note\n{before}a,\"{text}");
             let last = Rows::open(file.as_bytes()).unwrap().last().unwrap();
             let line = before.matches('\n').count() + 2;
-            let expected = format!("in the row of line {line} a quote is never closed");
+            let expected = format!("the row that begins at line {line} has a quote that is not closed");
             prop_assert_eq!(last.err().unwrap().to_string(), expected);
         }
     }

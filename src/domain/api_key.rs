@@ -51,7 +51,7 @@ pub struct ApiKey {
 
 /// The text has not the form of a key.
 #[derive(Debug, thiserror::Error)]
-#[error("an API key is PROD, DEV_ or ROOT and 28 letters and digits")]
+#[error("an API key is PROD, DEV_ or ROOT followed by 28 letters and digits")]
 pub struct ApiKeyError;
 
 impl ApiKey {

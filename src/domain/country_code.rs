@@ -10,7 +10,7 @@ pub struct CountryCode([u8; 2]);
 
 /// The text is no code.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a country's code such as CZ")]
+#[error("not a country code such as CZ")]
 pub struct CountryCodeError;
 
 impl CountryCode {

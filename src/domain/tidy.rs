@@ -39,7 +39,7 @@ pub type BanReason = Line<500>;
 
 /// Nothing is left of the text after tidying, or more than so many characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a line of 1 to {0} characters")]
+#[error("not a single line of 1 to {0} characters")]
 pub struct LineError(usize);
 
 impl<const MAX: usize> Line<MAX> {
@@ -75,7 +75,7 @@ mod tests {
     fn text_is_tidied_and_bounded() {
         assert_eq!(CompanyName::parse("  eBay \t\u{202e}s.r.o.\u{0} ").unwrap().as_str(), "eBay s.r.o.");
         assert_eq!(BanReason::parse("card\nfraud").unwrap().as_str(), "card fraud");
-        assert_eq!(BanReason::parse(" \u{200b}").unwrap_err().to_string(), "not a line of 1 to 500 characters");
+        assert_eq!(BanReason::parse(" \u{200b}").unwrap_err().to_string(), "not a single line of 1 to 500 characters");
         assert!(CompanyName::parse(&"ř".repeat(200)).is_ok());
         assert!(CompanyName::parse(&"ř".repeat(201)).is_err());
     }

@@ -83,7 +83,7 @@ impl serde::Serialize for Timestamp {
 
 /// The text is no moment of RFC 3339 from 1970 on.
 #[derive(Debug, thiserror::Error)]
-#[error("not a moment such as 2026-11-24T15:04:05Z or 2026-11-24T16:04:05+01:00")]
+#[error("not a date and time such as 2026-11-24T15:04:05Z or 2026-11-24T16:04:05+01:00")]
 pub struct TimestampError;
 
 /// Reads RFC 3339, of any offset. What is finer than a millisecond is cut off.

@@ -120,7 +120,7 @@ impl GeoIp {
     fn reload(&self, number: usize, file: &SourceFile) {
         let source = match file.read_examined() {
             Ok(source) => Arc::new(source),
-            Err(error) => return error!("{error}; what was read of it before stays in use"),
+            Err(error) => return error!("{error}; the contents read earlier stay in use"),
         };
         info!("read {} again: {}, made on {}", file.path.display(), source.name, source.date);
         let mut sources = self.sources.write().unwrap_or_else(PoisonError::into_inner);

@@ -36,7 +36,7 @@ pub struct GeoIpError {
 enum Cause {
     #[error("cannot be read: {0}")]
     Unreadable(#[from] io::Error),
-    #[error("not a MaxMind database, or not the whole of one")]
+    #[error("not a MaxMind database, or an incomplete one")]
     NoDatabase,
     #[error("the database is damaged: {0}")]
     Damaged(#[from] MaxMindDbError),

@@ -256,7 +256,7 @@ fn a_file_that_cannot_be_used_is_named_with_its_key() {
     assert_eq!(error(&[folder.path()], ""), "[geoip] databases: FOLDER: cannot be read: it is not a file");
     for path in [&text, &half] {
         let name = path.file_name().unwrap().to_str().unwrap();
-        let message = format!("[geoip] databases: FOLDER/{name}: not a MaxMind database, or not the whole of one");
+        let message = format!("[geoip] databases: FOLDER/{name}: not a MaxMind database, or an incomplete one");
         assert_eq!(error(&[&database("city.mmdb"), path], ""), message);
     }
     assert_eq!(

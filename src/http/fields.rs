@@ -47,7 +47,7 @@ impl Fields {
 
     /// Reads the fields one after the other, and gathers every problem.
     pub(super) fn reader(self) -> Reader {
-        let problems = self.repeated.iter().map(|name| problem(name, "stands there more than once")).collect();
+        let problems = self.repeated.iter().map(|name| problem(name, "appears more than once")).collect();
         Reader { fields: self, problems }
     }
 }

@@ -132,8 +132,8 @@ impl ApiError {
     pub(super) fn message(&self) -> Cow<'static, str> {
         let fixed = match self {
             Self::PermissionDenied { lacking } => {
-                let message = "The API key does not have the permission";
-                return format!("{message} {lacking}. Use one that has it: the operator makes them.").into();
+                let message = "The API key lacks the permission";
+                return format!("{message} {lacking}. Use a key that has it; the operator can create one.").into();
             }
             Self::RouteDoesNotExist { nearest: Some(nearest) } => {
                 return format!("There is no such route. Did you mean {nearest}?").into();
@@ -143,7 +143,7 @@ impl ApiError {
                 "The API key is missing or not valid. Send it as the query parameter apiKey, as the body field apiKey \
                  or as Authorization: Bearer."
             }
-            Self::MethodNotAllowed { .. } => "The route does not have this method. See the header Allow.",
+            Self::MethodNotAllowed { .. } => "The route does not support this method. See the Allow header.",
             Self::BodyTimedOut => "The request body did not arrive in time.",
             Self::BodyBroken => "The request body could not be read.",
             Self::BodyTooLarge => "The request body is longer than 16 KiB.",
@@ -153,7 +153,7 @@ impl ApiError {
             }
             Self::ValidationFailed(_) => "The request is not valid. See details.",
             Self::RateLimitExceeded { .. } => "The API key has used up its quota. See the header Retry-After.",
-            Self::Overloaded => "The service has too much to do at the moment. Try again in a second.",
+            Self::Overloaded => "The service is overloaded at the moment. Try again in a second.",
             Self::Internal(_) => "The service failed. Try again later.",
         };
         fixed.into()

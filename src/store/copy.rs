@@ -44,25 +44,25 @@ pub enum CopyError {
         path: PathBuf,
     },
     /// The file that would be replaced is no database.
-    #[error("{} is there already and is no backup: name another file", path.display())]
+    #[error("{} already exists and is not a backup: name another file", path.display())]
     NotABackup {
         /// The file.
         path: PathBuf,
     },
     /// What SQLite would take for a part of the copy stands beside its place.
-    #[error("{} is beside it, as with a database in use: name a file that stands alone, as magic-auth backup makes it", path.display())]
+    #[error("{} is beside it, so the file may be a database in use: name a stand-alone file, such as magic-auth backup makes", path.display())]
     HasJournal {
         /// The journal.
         path: PathBuf,
     },
     /// The folder is not there.
-    #[error("there is no folder {}", path.display())]
+    #[error("the folder {} does not exist: create it first", path.display())]
     NoFolder {
         /// The folder.
         path: PathBuf,
     },
     /// The copy is no database of this program.
-    #[error("{} is no backup of magic-auth: name another file", path.display())]
+    #[error("{} is not a magic-auth backup: name another file", path.display())]
     Foreign {
         /// What was copied.
         path: PathBuf,

@@ -34,7 +34,7 @@ pub enum StoreError {
     #[error("a command or program that reads the database keeps its -wal from being emptied: end it, and try again")]
     Blocked,
     /// What was read last is too old to be believed.
-    #[error("nothing could be read for too long")]
+    #[error("the database could not be read for too long")]
     Stale,
     /// The writer has ended.
     #[error("the writer has stopped")]
@@ -87,19 +87,19 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// What was named is there and not a file.
-    #[error("the database {} is no file: name one in [database] path", path.display())]
+    #[error("the database {} is not a file: name a file in [database] path", path.display())]
     NotAFile {
         /// What was named.
         path: PathBuf,
     },
     /// The folder is not there.
-    #[error("there is no folder {} for the database: make it, or name another in [database] path", path.display())]
+    #[error("the folder {} for the database does not exist: create it, or name another in [database] path", path.display())]
     NoFolder {
         /// The folder.
         path: PathBuf,
     },
     /// Nothing can be made in the folder.
-    #[error("the database cannot be made in the folder {}: {cause}", path.display())]
+    #[error("the database cannot be created in the folder {}: {cause}", path.display())]
     ForbiddenFolder {
         /// The folder.
         path: PathBuf,
@@ -107,7 +107,7 @@ pub enum OpenError {
         cause: io::Error,
     },
     /// The system does not let this user read and write the file.
-    #[error("the database {} belongs to the user {owner}, and is not for the user {user}: run this as {owner}, or chown it and the files beside it", path.display())]
+    #[error("the database {} belongs to user {owner}, and user {user} may not use it: run this as {owner}, or chown it and the files beside it", path.display())]
     NotTheOwner {
         /// The file.
         path: PathBuf,
@@ -117,7 +117,7 @@ pub enum OpenError {
         user: u32,
     },
     /// The file is on a file system that can only be read.
-    #[error("the database {} can only be read from here: see the system's log for its disk, or with systemd, name its folder in ReadWritePaths=", path.display())]
+    #[error("the database {} is read-only here: look in the system log for a disk error or, under systemd, add its folder to ReadWritePaths=", path.display())]
     ReadOnly {
         /// The file.
         path: PathBuf,

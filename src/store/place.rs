@@ -100,17 +100,20 @@ mod tests {
     fn a_folder_is_no_database_and_its_own_has_to_be_there() {
         let folder = tempfile::tempdir().unwrap();
         let refused = |path: &Path| check_place(path).unwrap_err().to_string();
-        assert!(refused(folder.path()).ends_with("is no file: name one in [database] path"));
+        assert!(refused(folder.path()).ends_with("is not a file: name a file in [database] path"));
         let nowhere = folder.path().join("a/magic-auth.db");
-        assert!(refused(&nowhere).ends_with("/a for the database: make it, or name another in [database] path"));
+        assert!(
+            refused(&nowhere)
+                .ends_with("/a for the database does not exist: create it, or name another in [database] path")
+        );
         check_place(&folder.path().join("magic-auth.db")).unwrap();
     }
 
     #[test]
     fn a_disk_that_can_only_be_read_is_not_taken_for_somebody_elses_file() {
         let told = |cause| refused("a.db".into(), 998, cause).to_string();
-        assert!(told(Errno::ROFS).contains("a.db can only be read from here"));
-        assert!(told(Errno::ACCESS).contains("a.db belongs to the user 998"));
+        assert!(told(Errno::ROFS).contains("a.db is read-only here"));
+        assert!(told(Errno::ACCESS).contains("a.db belongs to user 998"));
     }
 
     #[test]

@@ -207,7 +207,7 @@ fn a_repeated_field_is_invalid_in_every_form() {
         (MULTIPART, &multipart(&[("email", "jan@barasek.com"), ("email", "jan@barasek.com")]), "email"),
         (MULTIPART, &multipart(&[("email", "jan@barasek.com"), ("x", "1"), ("x", "1")]), "x"),
     ] {
-        assert_invalid(&post(&app, content_type, body), &[(field, "stands there more than once")]);
+        assert_invalid(&post(&app, content_type, body), &[(field, "appears more than once")]);
     }
     assert_eq!(app.count("SELECT count(*) FROM customers"), 0);
 }
@@ -216,7 +216,7 @@ fn a_repeated_field_is_invalid_in_every_form() {
 fn a_key_that_is_repeated_in_the_body_is_invalid() {
     let app = spawn_app();
     let body = r#"{"email":"jan@barasek.com","apiKey":"YOUR_API_KEY","apiKey":"YOUR_API_KEY"}"#;
-    assert_invalid(&post(&app, "application/json", body), &[("apiKey", "stands there more than once")]);
+    assert_invalid(&post(&app, "application/json", body), &[("apiKey", "appears more than once")]);
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn every_problem_is_reported() {
     assert_invalid(
         &post(&app, "application/json", body),
         &[
-            ("x", "stands there more than once"),
+            ("x", "appears more than once"),
             ("email", "is required"),
             ("firstName", "longer than 100 characters"),
             ("lastName", "longer than 100 characters"),

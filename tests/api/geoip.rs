@@ -54,7 +54,7 @@ fn a_file_that_is_replaced_is_read_again_and_a_broken_one_is_told_of_once() {
     // Whatever is said of this one, is said after a look at the broken one.
     replace(&server.folder, "tor.txt", b"192.0.2.1");
     eventually(|| logged("tor.txt again: tor.txt") == 1);
-    assert_eq!(logged("geo.mmdb: not a MaxMind database, or not the whole of one; what was read"), 1);
+    assert_eq!(logged("geo.mmdb: not a MaxMind database, or an incomplete one; the contents read earlier"), 1);
     server.shop().identity("jan@barasek.com");
     replace(&server.folder, "geo.mmdb", &content("asn.mmdb"));
     eventually(|| logged("geo.mmdb again: GeoLite2-ASN") == 1);

@@ -385,7 +385,7 @@ fn a_folder_that_is_not_there_is_an_error() {
     let folder = folder_with("[database]\npath = \"nowhere/magic-auth.db\"");
     let error = start_error(&folder);
     assert!(
-        error.starts_with("magic-auth: there is no folder ") && error.contains("/nowhere for the database"),
+        error.starts_with("magic-auth: the folder ") && error.contains("/nowhere for the database does not exist"),
         "{error}"
     );
 }

@@ -28,10 +28,10 @@ pub(super) struct Arguments {
     /// Only with this outcome: OK, E001 to E007, or denied
     #[arg(long)]
     outcome: Option<Outcome>,
-    /// Only of the last so long, such as 1h
+    /// Only those within this period, such as 1h
     #[arg(long, value_name = "PERIOD")]
     since: Option<Period>,
-    /// At most so many, the newest [default: 100]; with --summary, so many addresses and mailboxes [default: 10]
+    /// At most this many, the newest [default: 100]; with --summary, this many addresses and mailboxes [default: 10]
     #[arg(long, value_name = "NUMBER")]
     limit: Option<usize>,
     /// List them the oldest first, and go on with new ones as they are recorded; with --json, one object a line
@@ -40,7 +40,7 @@ pub(super) struct Arguments {
     /// Count them: for each outcome, and for the addresses and mailboxes with the most
     #[arg(long, conflicts_with = "follow")]
     summary: bool,
-    /// Show the whole e-mail addresses in the summary, and not j***@barasek.com
+    /// Show full e-mail addresses in the summary, instead of j***@barasek.com
     #[arg(long, requires = "summary", conflicts_with = "follow")]
     show_emails: bool,
 }

@@ -22,7 +22,7 @@ fn check_keys(organisations: usize, in_file: usize, ended: usize, facts: Option<
     let made = facts.map(|facts| facts.keys_made);
     let of_these = match ended {
         0 => String::new(),
-        ended => format!(" (of which the command line has ended {ended})"),
+        ended => format!(" ({ended} of them ended on the command line)"),
     };
     let and_made = match made {
         None | Some(0) => String::new(),
@@ -30,9 +30,9 @@ fn check_keys(organisations: usize, in_file: usize, ended: usize, facts: Option<
     };
     let message = format!("organisations: {organisations}, keys in the file: {in_file}{of_these}{and_made}");
     let (state, advice) = match (organisations, in_file - ended, made) {
-        (0, _, None | Some(0)) => (State::Wrong, "; every request will be a 401: add an [[organisation]]"),
+        (0, _, None | Some(0)) => (State::Wrong, "; every request will get a 401: add an [[organisation]]"),
         (0, ..) => (State::Warning, "; add an [[organisation]] for the keys that were made"),
-        (_, 0, Some(0)) => (State::Wrong, "; every request will be a 401: make a key with magic-auth key create"),
+        (_, 0, Some(0)) => (State::Wrong, "; every request will get a 401: make a key with magic-auth key create"),
         _ => (State::Ok, ""),
     };
     Finding::new("configuration", state, message + advice)
@@ -42,7 +42,9 @@ fn check_demo_keys(count: usize) -> Finding {
     let message = match count {
         0 => "none".to_owned(),
         count => {
-            format!("{count} of the keys are published, for trying out alone: replace them (magic-auth key create)")
+            format!(
+                "{count} of the keys are published demo keys, meant only for trying it out: replace them (magic-auth key create)"
+            )
         }
     };
     Finding::new("demo keys", State::warning_unless(count == 0), message)

@@ -49,7 +49,7 @@ fn check_content(path: &Path, database: &Database) -> Vec<Finding> {
 
 /// Whether the server can make the database.
 fn check_missing(path: &Path) -> Finding {
-    let message = format!("{} is not there yet: the server makes it", path.display());
+    let message = format!("{} does not exist yet: the server creates it", path.display());
     check_place(path).map_or_else(|error| wrong("database", &error), |()| Finding::new("database", State::Ok, message))
 }
 

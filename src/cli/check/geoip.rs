@@ -43,7 +43,7 @@ fn describe_database(path: &Path, examined: &Examined, facts: &[Fact], now: Time
     let database = format!("{name} of {} ({})", made_at.day(), path.display());
     let names: Vec<_> = facts.iter().map(|fact| fact.name()).collect();
     match names.join(", ") {
-        _ if names.is_empty() => (State::Warning, format!("{database} has nothing that is of use here")),
+        _ if names.is_empty() => (State::Warning, format!("{database} contains nothing that magic-auth uses")),
         names if now.since(*made_at) > OLD => {
             let days = OLD.as_secs() / 86_400;
             (State::Warning, format!("{database} is more than {days} days old: get a new one. It has {names}"))
@@ -84,7 +84,10 @@ fn check_deny(rules: &DenyConfig, files: &[ExaminedFile]) -> Option<Finding> {
         idle.push("asns".to_owned());
     }
     idle.extend(rules.flags.iter().filter(|flag| !tells_flag(flag)).map(|flag| format!("flags {:?}", flag.as_str())));
-    let message = format!("nobody is denied by {}: nothing in [geoip] tells it of an address", idle.join(", "));
+    let message = format!(
+        "{} can deny nobody: no database or list in [geoip] tells that; add one that does, or remove the rule",
+        idle.join(", ")
+    );
     (!idle.is_empty()).then(|| Finding::new("sign_in.deny", State::Wrong, message))
 }
 
@@ -108,7 +111,7 @@ mod tests {
         assert_eq!(describe(&[Fact::Asn], OLD), (State::Ok, format!("{database} has asn")));
         let old = format!("{database} is more than 60 days old: get a new one. It has asn");
         assert_eq!(describe(&[Fact::Asn], OLD + Duration::from_millis(1)), (State::Warning, old));
-        let useless = format!("{database} has nothing that is of use here");
+        let useless = format!("{database} contains nothing that magic-auth uses");
         assert_eq!(describe(&[], Duration::ZERO), (State::Warning, useless));
     }
 }

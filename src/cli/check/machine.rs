@@ -37,10 +37,12 @@ pub(super) fn check(database: &Path, now: Timestamp, facts: Option<&Facts>) -> V
 
 fn check_clock(now: Timestamp, newest: Option<Timestamp>) -> Finding {
     let (state, message) = match newest {
-        _ if !REASONABLE_TIMES.contains(&now) => (State::Wrong, format!("it is not {now}: set this machine's clock")),
+        _ if !REASONABLE_TIMES.contains(&now) => {
+            (State::Wrong, format!("the clock says {now}, which cannot be right: set this machine's clock"))
+        }
         Some(newest) if newest > now + TOLERANCE => (
             State::Warning,
-            format!("it is {now}, but something was recorded at {newest}: is this machine's clock right?"),
+            format!("the clock says {now}, but something was recorded at {newest}: check this machine's clock"),
         ),
         _ => (State::Ok, format!("it is {now}")),
     };
@@ -51,7 +53,7 @@ fn check_wal(size: u64) -> Finding {
     let message = match size {
         ..=LARGE_WAL => HumanBytes(size).to_string(),
         _ => format!(
-            "{}, more than {}: a program that reads all the time holds it up",
+            "{}, more than {}: a program that reads all the time keeps it from shrinking; end that program",
             HumanBytes(size),
             HumanBytes(LARGE_WAL)
         ),
@@ -100,7 +102,7 @@ mod tests {
     fn a_clock_that_was_set_back_is_seen_by_what_was_recorded() {
         let warning = check_clock(NOW, Some(NOW + TOLERANCE + Duration::from_secs(1)));
         assert_eq!(warning.state, State::Warning);
-        let message = "it is 2027-01-15T08:00:00.000Z, but something was recorded at 2027-01-15T08:01:01.000Z: is this machine's clock right?";
+        let message = "the clock says 2027-01-15T08:00:00.000Z, but something was recorded at 2027-01-15T08:01:01.000Z: check this machine's clock";
         assert_eq!(warning.message, message);
         assert_eq!(check_clock(NOW, Some(NOW + TOLERANCE)).state, State::Ok);
     }

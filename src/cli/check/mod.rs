@@ -80,9 +80,9 @@ fn check_mode(subject: &'static str, path: &Path, secrets: &str) -> Option<Findi
     let is_private = mode & 0o066 == 0;
     let path = path.display();
     let message = if is_private {
-        format!("mode {mode:03o}: {path} is for its owner alone")
+        format!("mode {mode:03o}: only the owner can access {path}")
     } else {
-        format!("mode {mode:03o}: others can get at {secrets} in {path}: chmod 600 it")
+        format!("mode {mode:03o}: others can access {secrets} in {path}: run chmod 600 on it")
     };
     Some(Finding::new(subject, State::warning_unless(is_private), message))
 }

@@ -15,12 +15,12 @@ use crate::domain::{Canonicalization, CustomerId, EmailAddress, OrganisationId, 
 use crate::store::{CustomerRow, Database};
 
 #[derive(Args)]
-#[command(after_help = "Nothing is changed. What to do about them is for you to decide before you change the setting.")]
+#[command(after_help = "This changes nothing. Decide what to do about them before you change the setting.")]
 pub(in crate::cli) struct Arguments {
     /// The organisation; may be left out when there is only one
     #[arg(long, value_name = "NAME")]
     organisation: Option<String>,
-    /// The setting of `email.canonicalization` that you think of
+    /// The setting of `email.canonicalization` that you are considering
     #[arg(long, value_name = "SETTING", default_value = "provider")]
     canonicalization: Setting,
 }

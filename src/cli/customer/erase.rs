@@ -40,9 +40,8 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()
         database.write(|tx| tx.erase_customer(&mut traces, now))?;
     }
     let cu_ref_no = &customer.account.cu_ref_no;
-    let unfinished = || {
-        format!("{cu_ref_no} is erased, but may still be found in free parts of the file: erase {cu_ref_no} once more")
-    };
+    let unfinished =
+        || format!("{cu_ref_no} is erased, but traces may remain in free parts of the file: erase {cu_ref_no} again");
     database.empty_wal().with_context(unfinished)?;
     // Closed before the file is looked into: closing a file ends all locks that the program has on it.
     drop(database);
@@ -59,7 +58,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()
 
 fn confirm(customer: &CustomerRow) -> anyhow::Result<()> {
     if !io::stdin().is_terminal() {
-        bail!("say --yes to erase {} for good: there is no terminal to ask on", name(customer));
+        bail!("there is no terminal to ask on: use --yes to erase {} for good", name(customer));
     }
     let mut out = io::stderr();
     write!(out, "Erase {} for good? There is no way back. Type yes: ", name(customer))?;

@@ -22,7 +22,7 @@ pub(in crate::cli) struct Arguments {
     /// The form of the file [default: by its name, .jsonl or .ndjson; else CSV]
     #[arg(long)]
     format: Option<FileFormat>,
-    /// The file, which is replaced when it is there; - is standard output
+    /// The file to write, replaced if it exists; - is standard output
     file: PathBuf,
 }
 

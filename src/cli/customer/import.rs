@@ -30,7 +30,7 @@ pub(in crate::cli) struct Arguments {
     /// Say what would be done, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Keep the rows that are wrong in a new file, to be mended and imported
+    /// Keep the rows that are wrong in a new file, to be corrected and imported
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
     /// CSV with a header or JSON lines; - is standard input
@@ -82,7 +82,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()
 fn note_unknown(columns: &[String]) {
     if !columns.is_empty() {
         let names: Vec<_> = columns.iter().map(|column| format!("{column:?}")).collect();
-        note(&format!("columns that are left out: {}", names.join(", ")));
+        note(&format!("ignored columns: {}", names.join(", ")));
     }
 }
 
@@ -156,7 +156,7 @@ fn tell(context: &Context, arguments: &Arguments, report: ImportReport, wrong: u
         let verb = if done.dry_run { "Would import" } else { "Imported" };
         let pending = match pending_referrals {
             0 => String::new(),
-            count => format!(" Referrals that wait for a referrer who is not there, in all: {count}."),
+            count => format!(" Referrals still waiting for their referrer, in all: {count}."),
         };
         format!("{verb} {}; there already: {duplicates}.{pending}", counted(imported, "customer"))
     })
@@ -223,7 +223,8 @@ impl Rejected {
 
     /// Rows whose `cuRefNo` is somebody else's, or was that of a person who is forgotten.
     fn add_taken(&mut self, rows: &[Row], progress: &Progress) -> anyhow::Result<()> {
-        rows.iter().try_for_each(|row| self.add(row, "cuRefNo: is another customer's, or was", progress))
+        rows.iter()
+            .try_for_each(|row| self.add(row, "cuRefNo: belongs, or once belonged, to another customer", progress))
     }
 
     fn finish(&mut self) -> anyhow::Result<()> {

@@ -26,13 +26,13 @@ pub(in crate::cli) struct Arguments {
     /// Only those whose address is not authorized
     #[arg(long)]
     unauthorized: bool,
-    /// Only with this in address, number, names, company or cuRefNo; case and accents do not matter
+    /// Only those with this text in address, number, names, company or cuRefNo; case and accents do not matter
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
-    /// Only those who came within the last so long, such as 7d
+    /// Only those created within this period, such as 7d
     #[arg(long, value_name = "PERIOD")]
     since: Option<Period>,
-    /// At most so many, the newest
+    /// At most this many, the newest
     #[arg(long, value_name = "NUMBER", default_value_t = 50)]
     limit: usize,
     /// Only those who come after this customer in the list: the next page

@@ -35,7 +35,7 @@ pub(super) enum Command {
         /// For how long, such as 7d [default: until it is lifted]
         #[arg(long = "for", value_name = "PERIOD")]
         period: Option<Period>,
-        /// Let the sessions live; they show `"ban":true`
+        /// Keep the sessions; they show `"ban":true`
         #[arg(long)]
         keep_sessions: bool,
     },
@@ -186,7 +186,7 @@ fn find(context: &Context, tx: &Tx<'_>, who: &Who) -> anyhow::Result<CustomerRow
         tx.find_customer_by_phone(organisation, &phone, now)?
     } else {
         let cu_ref_no = CuRefNo::parse(&who.customer)
-            .context("say an e-mail address, a telephone number such as +420777123456 or a cuRefNo")?;
+            .context("name the customer by e-mail address, by telephone number such as +420777123456, or by cuRefNo")?;
         tx.find_customer_by_cu_ref_no(organisation, &cu_ref_no, now)?
     };
     found.with_context(|| format!("there is no customer {}", who.customer))

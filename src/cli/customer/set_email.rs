@@ -19,7 +19,7 @@ pub(super) fn run(context: &Context, who: &Who, address: &EmailAddress) -> anyho
         let canonical = address.canonical(context.config.email.canonicalization);
         let owner = tx.find_customer_by_email(customer.organisation, &canonical, now)?;
         if let Some(owner) = owner.filter(|owner| owner.id != customer.id) {
-            bail!("the address is that of {}", owner.account.cu_ref_no);
+            bail!("the address already belongs to {}", owner.account.cu_ref_no);
         }
         let was_deauthorized = customer.account.email.is_some() && customer.email_authorized_at.is_none();
         let is_authorized =
@@ -29,10 +29,10 @@ pub(super) fn run(context: &Context, who: &Who, address: &EmailAddress) -> anyho
             tx.claim_attempts(unclaimed)?;
         }
         Ok(format!(
-            "The address of {} is {} now{}.",
+            "The address of {} is now {}{}.",
             customer.account.cu_ref_no,
             address.as_str(),
-            if is_authorized { "" } else { ", and not authorized" }
+            if is_authorized { "" } else { ", not authorized (see magic-auth customer authorize)" }
         ))
     })
 }

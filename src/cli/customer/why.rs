@@ -22,14 +22,14 @@ use crate::throttle::{Allowance, Limit, Throttle};
 
 #[derive(Args)]
 #[command(after_help = "\
-Asking counts as no attempt and changes nothing. The attempts of the last second may be missing from what is said \
-of the throttle. The key and its quota are not looked at: with a ROOT key, nothing is throttled; with a DEV_ key, the \
-addresses of the sandbox (such as ok@magic.test) answer as they are named.")]
+This does not count as an attempt and changes nothing. Attempts of the last second may be missing from what it says \
+about the throttle. The key and its quota are not considered: with a ROOT key, nothing is throttled; with a DEV_ key, \
+sandbox addresses (such as ok@magic.test) give the answer that they are named after.")]
 pub(in crate::cli) struct Arguments {
     /// The organisation; may be left out when there is only one
     #[arg(long, value_name = "NAME")]
     organisation: Option<String>,
-    /// Where the customer is, as `customerRealIp` would say [default: not said]
+    /// The customer's address, as in `customerRealIp` [default: none]
     #[arg(long, value_parser = ClientIp::parse)]
     ip: Option<ClientIp>,
     /// The e-mail address, as it would be sent

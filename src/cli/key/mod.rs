@@ -18,7 +18,7 @@ use crate::store::{KeyRow, KeySource, NewKey};
 pub(super) enum Command {
     /// Make a key and print it: the only time that it is shown
     Create {
-        /// Whose key; may be left out when there is only one organisation
+        /// The key's organisation; may be left out when there is only one
         #[arg(long, value_name = "NAME")]
         organisation: Option<String>,
         /// What the key is for: `root` has no quota and no throttle
@@ -27,7 +27,7 @@ pub(super) enum Command {
         /// For how long it is valid, such as 365d [default: until it is revoked]
         #[arg(long, value_name = "PERIOD")]
         expires: Option<Period>,
-        /// What the key may do, with commas between [default: everything]
+        /// What the key may do, separated by commas [default: everything]
         #[arg(long, value_name = "PERMISSIONS", value_delimiter = ',', value_parser = permission_parser())]
         only: Option<Vec<Permission>>,
     },
@@ -35,7 +35,7 @@ pub(super) enum Command {
     List,
     /// Replace a key: print a new one like it, and let the old one expire after a while
     Rotate {
-        /// Its last four characters, as `key list` shows them, also with the prefix; or the whole key
+        /// Its last four characters, as `key list` shows them, with or without the prefix; or the whole key
         #[arg(value_name = "HINT")]
         hint: String,
         /// For how long the old key stays in force, unless it expires before
@@ -44,7 +44,7 @@ pub(super) enum Command {
     },
     /// Revoke a key for good; running servers refuse it when this returns
     Revoke {
-        /// Its last four characters, as `key list` shows them, also with the prefix; or the whole key
+        /// Its last four characters, as `key list` shows them, with or without the prefix; or the whole key
         #[arg(value_name = "HINT")]
         hint: String,
     },
@@ -145,11 +145,11 @@ fn find_by_hint(
         (1, _) => matching.pop(),
         (0, None) => None,
         (0, Some(other)) => {
-            bail!("{} is {} already: magic-auth key create makes another", name(other), other.state(now).as_str())
+            bail!("{} is already {}: create another with magic-auth key create", name(other), other.state(now).as_str())
         }
         _ => {
             let shown: Vec<_> = matching.iter().map(name).collect();
-            bail!("several keys end so, say the prefix too or the whole key: {}", shown.join(", "))
+            bail!("several keys end like this: add the prefix, or give the whole key: {}", shown.join(", "))
         }
     }
     .context("there is no such key: see magic-auth key list")

@@ -32,10 +32,7 @@ pub(super) fn run(context: &Context, hint: &str, overlap: Period) -> anyhow::Res
         let old = find_by_hint(tx.list_keys()?, hint, now, |row| row.state(now) == KeyState::Active)?;
         // It would be given the life that the old one has left.
         if let Some(at) = old.rotated_at {
-            bail!(
-                "{} was replaced at {at} already: rotate the key that was made then, see magic-auth key list",
-                name(&old)
-            );
+            bail!("{} was already replaced at {at}: rotate its replacement (see magic-auth key list)", name(&old));
         }
         let (new, expires_at) = insert_like(tx, &old, now)?;
         tx.replace_key(old.id, end, now)?;
@@ -43,12 +40,9 @@ pub(super) fn run(context: &Context, hint: &str, overlap: Period) -> anyhow::Res
     })?;
     wait_for_servers();
     let end = old.expires_at.map_or(end, |earlier| earlier.min(end));
-    let rotated = Rotated {
-        api_key: new.expose(),
-        expires_at,
-        replaces: Replaced { key: old.label(), expires_at: end },
-    };
-    let advice = format!("revoke it, and magic-auth key create another before {} expires at {end}", name(&old));
+    let rotated =
+        Rotated { api_key: new.expose(), expires_at, replaces: Replaced { key: old.label(), expires_at: end } };
+    let advice = format!("revoke it and create another (magic-auth key create) before {} expires at {end}", name(&old));
     show_once(context, &new, &rotated, &advice)?;
     if !context.output.json {
         note(&replacement(&new, expires_at, &old, end));
@@ -58,10 +52,9 @@ pub(super) fn run(context: &Context, hint: &str, overlap: Period) -> anyhow::Res
 
 /// Makes a key of the same organisation, kind, permissions and length of life.
 fn insert_like(tx: &Tx<'_>, old: &KeyRow, now: Timestamp) -> anyhow::Result<(ApiKey, Option<Timestamp>)> {
-    let permissions = old
-        .permissions
-        .as_ref()
-        .map_err(|error| anyhow!("{} may do something that is {error}: use a newer magic-auth", name(old)))?;
+    let permissions = old.permissions.as_ref().map_err(|error| {
+        anyhow!("{} has a permission that this version does not know ({error}): use a newer magic-auth", name(old))
+    })?;
     let key = ApiKey::generate(old.kind);
     let expires_at = old.expires_at.map(|end| now + end.since(old.created_at));
     tx.insert_key(&NewKey { organisation: old.organisation, key: &key, permissions, expires_at }, now)?;
@@ -72,7 +65,7 @@ fn insert_like(tx: &Tx<'_>, old: &KeyRow, now: Timestamp) -> anyhow::Result<(Api
 fn replacement(new: &ApiKey, new_end: Option<Timestamp>, old: &KeyRow, old_end: Timestamp) -> String {
     let expiry = new_end.map_or_else(String::new, |end| format!(" The new key expires at {end}."));
     let leave = match old.source {
-        KeySource::Config => " Take the old one out of the configuration, which has no say about it any more.",
+        KeySource::Config => " Remove the old one from the configuration, which no longer controls it.",
         KeySource::Cli => "",
     };
     format!("{} replaces {}, which stays in force until {old_end}.{expiry}{leave}", new.label(), name(old))

@@ -84,7 +84,7 @@ impl Resolver {
                         self.first.store(index, Ordering::Relaxed);
                         return Ok(reply);
                     }
-                    Ok(Err(error)) => debug!("the DNS server {} is of no help: {error}", self.servers[index]),
+                    Ok(Err(error)) => debug!("the DNS server {} gave no usable answer: {error}", self.servers[index]),
                     Err(_) => is_silent = true,
                 }
             }

@@ -53,7 +53,7 @@ fn parse_servers(resolv_conf: &str) -> Vec<SocketAddr> {
     let addresses = named.filter_map(|text| {
         let address: Option<IpAddr> = text.parse().ok();
         if address.is_none() {
-            warn!("{RESOLV_CONF} names the DNS server {text:?}, which is not used: it is no plain IP address");
+            warn!("{RESOLV_CONF} names the DNS server {text:?}, which is ignored: not a plain IP address");
         }
         address
     });

@@ -143,7 +143,7 @@ fn a_hundred_attempts_are_listed_unless_told_otherwise() {
 fn a_filter_that_can_match_nothing_is_an_error() {
     let app = spawn_app();
     assert_snapshot!(error(&app.folder, &["attempts", "--email", "jan"]), @r#"magic-auth: "jan": an e-mail address is a local part, one @ and a domain"#);
-    assert_snapshot!(error(&app.folder, &["attempts", "--organisation", "shopp"]), @r#"magic-auth: there is no organisation "shopp", only: rival, shop"#);
+    assert_snapshot!(error(&app.folder, &["attempts", "--organisation", "shopp"]), @r#"magic-auth: there is no organisation "shopp"; there are: rival, shop"#);
 }
 
 // The summary.

@@ -188,14 +188,14 @@ fn a_backup_never_replaces_what_is_no_backup() {
     assert_snapshot!(refusal("link.db"), @"magic-auth: FOLDER/magic-auth.db is the database itself or belongs to it: name another file");
     std::fs::hard_link(in_folder(folder, "magic-auth.db"), in_folder(folder, "second.db")).unwrap();
     assert_snapshot!(refusal("second.db"), @"magic-auth: FOLDER/second.db is the database itself or belongs to it: name another file");
-    assert_snapshot!(refusal("config.toml"), @"magic-auth: FOLDER/config.toml is there already and is no backup: name another file");
-    assert_snapshot!(refusal("nowhere/backup.db"), @"magic-auth: there is no folder FOLDER/nowhere");
+    assert_snapshot!(refusal("config.toml"), @"magic-auth: FOLDER/config.toml already exists and is not a backup: name another file");
+    assert_snapshot!(refusal("nowhere/backup.db"), @"magic-auth: the folder FOLDER/nowhere does not exist: create it first");
     std::fs::create_dir(in_folder(folder, "backups")).unwrap();
     assert_snapshot!(refusal("backups"), @"magic-auth: FOLDER/backups is not a file: name one");
     let other = in_folder(folder, "other.db");
     said(folder, "backup", &other);
     std::fs::write(in_folder(folder, "other.db-wal"), "of a database in use").unwrap();
-    assert_snapshot!(refusal("other.db"), @"magic-auth: FOLDER/other.db-wal is beside it, as with a database in use: name a file that stands alone, as magic-auth backup makes it");
+    assert_snapshot!(refusal("other.db"), @"magic-auth: FOLDER/other.db-wal is beside it, so the file may be a database in use: name a stand-alone file, such as magic-auth backup makes");
     assert_eq!(app.shop().sign_in(JAN).code(), "");
 }
 
@@ -339,10 +339,10 @@ fn only_a_sound_backup_is_restored() {
     assert_snapshot!(refusal("."), @"magic-auth: FOLDER/. is not a file: name one");
     assert_snapshot!(refusal("config.toml"), @"magic-auth: cannot copy FOLDER/config.toml: file is not a database");
     assert_snapshot!(variant("newer.db", &|path| set_version(path, 99)), @"magic-auth: the database FOLDER/newer.db has version 99, but this program knows only 4: use a newer magic-auth");
-    assert_snapshot!(variant("empty.db", &|path| std::fs::write(path, "").unwrap()), @"magic-auth: FOLDER/empty.db is no backup of magic-auth: name another file");
+    assert_snapshot!(variant("empty.db", &|path| std::fs::write(path, "").unwrap()), @"magic-auth: FOLDER/empty.db is not a magic-auth backup: name another file");
     assert_snapshot!(variant("foreign.db", &|path| {
         Connection::open(path).unwrap().execute_batch("PRAGMA foreign_keys = OFF; DROP TABLE customers").unwrap();
-    }), @"magic-auth: FOLDER/foreign.db is no backup of magic-auth: name another file");
+    }), @"magic-auth: FOLDER/foreign.db is not a magic-auth backup: name another file");
     assert_snapshot!(variant("orphan.db", &|path| {
         let orphan = "PRAGMA foreign_keys = OFF; UPDATE login_attempts SET customer_id = 77";
         Connection::open(path).unwrap().execute_batch(orphan).unwrap();
@@ -363,7 +363,7 @@ fn only_a_sound_backup_is_restored() {
     assert_snapshot!(cut, @"magic-auth: FOLDER/cut.db is damaged: database disk image is malformed");
     std::fs::copy(&backup, in_folder(&folder, "raw.db")).unwrap();
     std::fs::write(in_folder(&folder, "raw.db-wal"), "what was committed last").unwrap();
-    assert_snapshot!(refusal("raw.db"), @"magic-auth: FOLDER/raw.db-wal is beside it, as with a database in use: name a file that stands alone, as magic-auth backup makes it");
+    assert_snapshot!(refusal("raw.db"), @"magic-auth: FOLDER/raw.db-wal is beside it, so the file may be a database in use: name a stand-alone file, such as magic-auth backup makes");
     std::fs::remove_file(in_folder(&folder, "raw.db")).unwrap();
     std::fs::remove_file(in_folder(&folder, "raw.db-wal")).unwrap();
     assert_eq!(customers(&database), [JAN]);

@@ -69,10 +69,10 @@ fn it_says_that_all_is_well_while_the_server_runs() {
     checked                 result
     configuration       ok  organisations: 2, keys in the file: 4
     demo keys           ok  none
-    configuration file  ok  mode 600: FOLDER/config.toml is for its owner alone
+    configuration file  ok  mode 600: only the owner can access FOLDER/config.toml
     database            ok  FOLDER/magic-auth.db is intact
     schema              ok  version 4, as it should be
-    database file       ok  mode 600: FOLDER/magic-auth.db is for its owner alone
+    database file       ok  mode 600: only the owner can access FOLDER/magic-auth.db
     ");
 }
 
@@ -133,14 +133,14 @@ fn files_that_others_can_read_are_a_warning() {
         let path = app.folder.path().join(file);
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o640)).unwrap();
     }
-    assert_snapshot!(checked(&app.folder), @r"
+    assert_snapshot!(checked(&app.folder), @"
     checked                      result
     configuration       ok       organisations: 2, keys in the file: 4
     demo keys           ok       none
-    configuration file  WARNING  mode 640: others can get at the keys in FOLDER/config.toml: chmod 600 it
+    configuration file  WARNING  mode 640: others can access the keys in FOLDER/config.toml: run chmod 600 on it
     database            ok       FOLDER/magic-auth.db is intact
     schema              ok       version 4, as it should be
-    database file       WARNING  mode 640: others can get at the customers' addresses in FOLDER/magic-auth.db: chmod 600 it
+    database file       WARNING  mode 640: others can access the customers' addresses in FOLDER/magic-auth.db: run chmod 600 on it
     ");
 }
 
@@ -153,8 +153,8 @@ fn a_key_of_the_file_that_the_command_line_has_ended_opens_nothing() {
     }
     app.cli_ok(&["key", "revoke", RIVAL]);
     let found = found(&app.folder);
-    let message = "WRONG  organisations: 2, keys in the file: 4 (of which the command line has ended 4); every request \
-                   will be a 401: make a key with magic-auth key create";
+    let message = "WRONG  organisations: 2, keys in the file: 4 (4 of them ended on the command line); every request \
+                   will get a 401: make a key with magic-auth key create";
     assert!(found.contains(message), "{found}");
 }
 
@@ -163,10 +163,10 @@ fn an_organisation_without_a_key_is_a_fault() {
     let folder = folder_with("[[organisation]]\nname = \"shop\"");
     assert_snapshot!(found(&folder), @r"
     checked                    result
-    configuration       WRONG  organisations: 1, keys in the file: 0; every request will be a 401: make a key with magic-auth key create
+    configuration       WRONG  organisations: 1, keys in the file: 0; every request will get a 401: make a key with magic-auth key create
     demo keys           ok     none
     configuration file  ok     there are no secrets in FOLDER/config.toml
-    database            ok     FOLDER/magic-auth.db is not there yet: the server makes it
+    database            ok     FOLDER/magic-auth.db does not exist yet: the server creates it
     magic-auth: 1 of 7 checks found something wrong
     ");
     cli_ok(&folder, &["key", "create", "--kind", "prod"]);
@@ -177,7 +177,7 @@ fn an_organisation_without_a_key_is_a_fault() {
     configuration file  ok  there are no secrets in FOLDER/config.toml
     database            ok  FOLDER/magic-auth.db is intact
     schema              ok  version 4, as it should be
-    database file       ok  mode 600: FOLDER/magic-auth.db is for its owner alone
+    database file       ok  mode 600: only the owner can access FOLDER/magic-auth.db
     ");
 }
 
@@ -193,12 +193,12 @@ fn keys_that_were_made_are_in_force_also_without_an_organisation_in_the_configur
     configuration file  ok       there are no secrets in FOLDER/config.toml
     database            ok       FOLDER/magic-auth.db is intact
     schema              ok       version 4, as it should be
-    database file       ok       mode 600: FOLDER/magic-auth.db is for its owner alone
+    database file       ok       mode 600: only the owner can access FOLDER/magic-auth.db
     ");
     let key = cli_ok(&folder, &["key", "list"]);
     let (_, hint) = key.lines().nth(1).unwrap().split_once('…').unwrap();
     cli_ok(&folder, &["key", "revoke", &hint[..4]]);
-    assert!(found(&folder).contains("every request will be a 401"));
+    assert!(found(&folder).contains("every request will get a 401"));
 }
 
 #[test]
@@ -212,9 +212,9 @@ fn an_older_database_will_be_upgraded() {
     checked                 result
     configuration       ok  organisations: 2, keys in the file: 4
     demo keys           ok  none
-    configuration file  ok  mode 600: FOLDER/config.toml is for its owner alone
+    configuration file  ok  mode 600: only the owner can access FOLDER/config.toml
     schema              ok  version 1: the server upgrades it to 4
-    database file       ok  mode 600: FOLDER/magic-auth.db is for its owner alone
+    database file       ok  mode 600: only the owner can access FOLDER/magic-auth.db
     ");
 }
 
@@ -225,8 +225,8 @@ fn a_database_that_is_not_there_yet_is_no_fault_and_is_not_made() {
     checked                 result
     configuration       ok  organisations: 2, keys in the file: 4
     demo keys           ok  none
-    configuration file  ok  mode 600: FOLDER/config.toml is for its owner alone
-    database            ok  FOLDER/magic-auth.db is not there yet: the server makes it
+    configuration file  ok  mode 600: only the owner can access FOLDER/config.toml
+    database            ok  FOLDER/magic-auth.db does not exist yet: the server creates it
     ");
     assert!(!folder.path().join("magic-auth.db").exists());
 }
@@ -236,10 +236,10 @@ fn a_configuration_without_an_organisation_is_a_fault() {
     let folder = folder_with("");
     assert_snapshot!(found(&folder), @r"
     checked                    result
-    configuration       WRONG  organisations: 0, keys in the file: 0; every request will be a 401: add an [[organisation]]
+    configuration       WRONG  organisations: 0, keys in the file: 0; every request will get a 401: add an [[organisation]]
     demo keys           ok     none
     configuration file  ok     there are no secrets in FOLDER/config.toml
-    database            ok     FOLDER/magic-auth.db is not there yet: the server makes it
+    database            ok     FOLDER/magic-auth.db does not exist yet: the server creates it
     magic-auth: 1 of 7 checks found something wrong
     ");
 }
@@ -250,9 +250,9 @@ fn the_shipped_configuration_is_in_order_but_for_its_demo_keys() {
     assert_snapshot!(checked(&folder), @r"
     checked                      result
     configuration       ok       organisations: 1, keys in the file: 2
-    demo keys           WARNING  2 of the keys are published, for trying out alone: replace them (magic-auth key create)
+    demo keys           WARNING  2 of the keys are published demo keys, meant only for trying it out: replace them (magic-auth key create)
     configuration file  ok       there are no secrets in FOLDER/config.toml
-    database            ok       FOLDER/magic-auth.db is not there yet: the server makes it
+    database            ok       FOLDER/magic-auth.db does not exist yet: the server creates it
     ");
 }
 
@@ -266,9 +266,9 @@ fn a_file_that_is_no_database_is_a_fault_and_is_left_alone() {
     checked                    result
     configuration       ok     organisations: 2, keys in the file: 4
     demo keys           ok     none
-    configuration file  ok     mode 600: FOLDER/config.toml is for its owner alone
+    configuration file  ok     mode 600: only the owner can access FOLDER/config.toml
     database            WRONG  cannot open the database FOLDER/magic-auth.db: file is not a database
-    database file       ok     mode 600: FOLDER/magic-auth.db is for its owner alone
+    database file       ok     mode 600: only the owner can access FOLDER/magic-auth.db
     magic-auth: 1 of 8 checks found something wrong
     ");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
@@ -285,9 +285,9 @@ fn somebody_elses_database_is_a_fault_and_is_left_alone() {
     checked                    result
     configuration       ok     organisations: 2, keys in the file: 4
     demo keys           ok     none
-    configuration file  ok     mode 600: FOLDER/config.toml is for its owner alone
+    configuration file  ok     mode 600: only the owner can access FOLDER/config.toml
     database            WRONG  the database FOLDER/magic-auth.db was not made by magic-auth: name another file in [database] path
-    database file       ok     mode 600: FOLDER/magic-auth.db is for its owner alone
+    database file       ok     mode 600: only the owner can access FOLDER/magic-auth.db
     magic-auth: 1 of 8 checks found something wrong
     ");
     assert_snapshot!(error(&folder, &["serve"]), @"magic-auth: the database FOLDER/magic-auth.db was not made by magic-auth: name another file in [database] path");
@@ -303,9 +303,9 @@ fn a_database_of_a_newer_program_is_a_fault_and_is_left_alone() {
     checked                    result
     configuration       ok     organisations: 2, keys in the file: 4
     demo keys           ok     none
-    configuration file  ok     mode 600: FOLDER/config.toml is for its owner alone
+    configuration file  ok     mode 600: only the owner can access FOLDER/config.toml
     schema              WRONG  the database FOLDER/magic-auth.db has version 99, but this program knows only 4: use a newer magic-auth
-    database file       ok     mode 600: FOLDER/magic-auth.db is for its owner alone
+    database file       ok     mode 600: only the owner can access FOLDER/magic-auth.db
     magic-auth: 1 of 8 checks found something wrong
     ");
     assert_snapshot!(error(&app.folder, &["attempts"]), @"magic-auth: the database FOLDER/magic-auth.db has version 99, but this program knows only 4: use a newer magic-auth");
@@ -343,10 +343,10 @@ fn a_row_that_refers_to_nothing_is_found() {
     checked                    result
     configuration       ok     organisations: 2, keys in the file: 4
     demo keys           ok     none
-    configuration file  ok     mode 600: FOLDER/config.toml is for its owner alone
+    configuration file  ok     mode 600: only the owner can access FOLDER/config.toml
     database            WRONG  row 1 of login_attempts refers to a row that is not there
     schema              ok     version 4, as it should be
-    database file       ok     mode 600: FOLDER/magic-auth.db is for its owner alone
+    database file       ok     mode 600: only the owner can access FOLDER/magic-auth.db
     magic-auth: 1 of 9 checks found something wrong
     ");
 }

@@ -116,6 +116,6 @@ fn customers_beyond_the_first_page_are_seen() {
 #[test]
 fn what_cannot_be_asked_is_an_error() {
     let app = spawn_app();
-    assert_snapshot!(error(&app.folder, &["customer", "duplicates"]), @"magic-auth: say which organisation with --organisation: rival, shop");
+    assert_snapshot!(error(&app.folder, &["customer", "duplicates"]), @"magic-auth: there are several organisations; choose one with --organisation: rival, shop");
     assert_eq!(app.cli(&["customer", "duplicates", "--canonicalization", "all"]).status.code(), Some(2));
 }

@@ -118,8 +118,8 @@ fn who_was_erased_can_come_again_as_somebody_new() {
     assert_ne!(second, first);
     let csv = format!("email,cuRefNo,referralId\nnew@x.cz,{first},\nbrought@x.cz,,{first}\n");
     assert_snapshot!(said(&app.folder, &import(&app.folder, csv, &[])), @"
-    Imported 1 customer; there already: 0. Referrals that wait for a referrer who is not there, in all: 1.
-    line 2: cuRefNo: is another customer's, or was
+    Imported 1 customer; there already: 0. Referrals still waiting for their referrer, in all: 1.
+    line 2: cuRefNo: belongs, or once belonged, to another customer
     magic-auth: one row is wrong and was not imported
     exit code 1
     ");
@@ -163,7 +163,7 @@ fn it_asks_first_and_without_a_terminal_wants_yes() {
     let app = spawn_app();
     let reference = cu_ref_no(&app, "jan@barasek.com");
     let refused = error(&app.folder, &["customer", "erase", "--organisation", "shop", "jan@barasek.com"]);
-    assert_snapshot!(refused.replace(&reference, "CUREFNO"), @"magic-auth: say --yes to erase jan@barasek.com (CUREFNO) for good: there is no terminal to ask on");
+    assert_snapshot!(refused.replace(&reference, "CUREFNO"), @"magic-auth: there is no terminal to ask on: use --yes to erase jan@barasek.com (CUREFNO) for good");
     app.shop().identity("jan@barasek.com");
     assert_eq!(
         error(&app.folder, &["customer", "erase", "--organisation", "rival", &reference, "--yes"]),
@@ -277,7 +277,7 @@ fn while_somebody_reads_it_says_what_is_left_and_erasing_again_finishes() {
     let reader = Connection::open(folder.path().join("magic-auth.db")).unwrap();
     reader.execute_batch("BEGIN; SELECT * FROM customers LIMIT 1").unwrap();
     let arguments = ["customer", "erase", "--organisation", "shop", who, "--yes"];
-    assert_snapshot!(error(&folder, &arguments).replace(&reference, "CUREFNO"), @"magic-auth: CUREFNO is erased, but may still be found in free parts of the file: erase CUREFNO once more: a command or program that reads the database keeps its -wal from being emptied: end it, and try again");
+    assert_snapshot!(error(&folder, &arguments).replace(&reference, "CUREFNO"), @"magic-auth: CUREFNO is erased, but traces may remain in free parts of the file: erase CUREFNO again: a command or program that reads the database keeps its -wal from being emptied: end it, and try again");
     drop(reader);
     assert!(is_left(&folder, who), "there is nothing to finish");
     erase(&folder, &reference);

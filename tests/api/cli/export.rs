@@ -188,7 +188,7 @@ fn what_is_no_file_or_the_databases_own_is_not_replaced() {
     exit code 1
     ");
     assert_snapshot!(export_to(folder, "config.toml/x", &[]), @"
-    magic-auth: there is no folder FOLDER/config.toml
+    magic-auth: the folder FOLDER/config.toml does not exist: create it first
     exit code 1
     ");
     app.shop().identity("jan@barasek.com");

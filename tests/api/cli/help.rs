@@ -26,18 +26,18 @@ fn the_help_of_the_program() {
       customer     Import, export, list, show, ban, authorize, sign out and erase customers
       attempts     List sign-in attempts, the newest first; follow them, or sum them up
       ip           Tell who is behind an IP address: country, place, network, flags
-      backup       Copy the database into a file, also while the server runs; an earlier backup there is
-                   replaced
-      restore      Put a copy of a backup in the place of the database, which is kept beside it; stop
-                   the server first
+      backup       Copy the database into a file, even while the server runs; replaces an earlier backup
+                   there
+      restore      Replace the database, which is kept beside it, with a copy of a backup; stop the
+                   server first
       openapi      Print the OpenAPI description of the API, as `/openapi.json` serves it
-      completions  Print a script with which a shell completes commands and options
+      completions  Print a shell completion script
       man          Write the manual, a page for each command
       help         Print this message or the help of the given subcommand(s)
 
     Options:
-          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults when it
-                           is not there] [env: MAGIC_AUTH_CONFIG]
+          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults if there
+                           is none] [env: MAGIC_AUTH_CONFIG]
           --json           Print JSON instead of a table
       -h, --help           Print help
       -V, --version        Print version
@@ -48,14 +48,14 @@ fn the_help_of_the_program() {
 
 #[test]
 fn the_help_of_serve() {
-    assert_snapshot!(help(&["serve"]), @r"
+    assert_snapshot!(help(&["serve"]), @"
     Answer requests until Ctrl-C or SIGTERM
 
     Usage: magic-auth serve [OPTIONS]
 
     Options:
-          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults when it
-                           is not there] [env: MAGIC_AUTH_CONFIG]
+          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults if there
+                           is none] [env: MAGIC_AUTH_CONFIG]
           --json           Print JSON instead of a table
       -h, --help           Print help
     ");
@@ -63,14 +63,14 @@ fn the_help_of_serve() {
 
 #[test]
 fn the_help_of_check() {
-    assert_snapshot!(help(&["check"]), @r"
+    assert_snapshot!(help(&["check"]), @"
     Check the configuration, the database and the machine; exit code 1 when something is wrong
 
     Usage: magic-auth check [OPTIONS]
 
     Options:
-          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults when it
-                           is not there] [env: MAGIC_AUTH_CONFIG]
+          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults if there
+                           is none] [env: MAGIC_AUTH_CONFIG]
           --json           Print JSON instead of a table
       -h, --help           Print help
     ");
@@ -78,7 +78,7 @@ fn the_help_of_check() {
 
 #[test]
 fn the_help_of_ip() {
-    assert_snapshot!(help(&["ip"]), @r"
+    assert_snapshot!(help(&["ip"]), @"
     Tell who is behind an IP address: country, place, network, flags
 
     Usage: magic-auth ip [OPTIONS] <ADDRESS>
@@ -87,20 +87,20 @@ fn the_help_of_ip() {
       <ADDRESS>  An IPv4 or IPv6 address
 
     Options:
-          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults when it
-                           is not there] [env: MAGIC_AUTH_CONFIG]
+          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults if there
+                           is none] [env: MAGIC_AUTH_CONFIG]
           --json           Print JSON instead of a table
       -h, --help           Print help
 
-    What is known is in the files that the configuration names under [geoip]. Of an address that is not
-    public, nothing is known but that. With --json, what is not known is null.
+    What is known comes from the files that the configuration names under [geoip]. Of an address that is
+    not public, nothing else is known. With --json, unknown values are null.
     ");
 }
 
 #[test]
 fn the_help_of_backup() {
-    assert_snapshot!(help(&["backup"]), @r"
-    Copy the database into a file, also while the server runs; an earlier backup there is replaced
+    assert_snapshot!(help(&["backup"]), @"
+    Copy the database into a file, even while the server runs; replaces an earlier backup there
 
     Usage: magic-auth backup [OPTIONS] <FILE>
 
@@ -108,8 +108,8 @@ fn the_help_of_backup() {
       <FILE>  Where the copy goes
 
     Options:
-          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults when it
-                           is not there] [env: MAGIC_AUTH_CONFIG]
+          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults if there
+                           is none] [env: MAGIC_AUTH_CONFIG]
           --json           Print JSON instead of a table
       -h, --help           Print help
     ");
@@ -117,8 +117,8 @@ fn the_help_of_backup() {
 
 #[test]
 fn the_help_of_restore() {
-    assert_snapshot!(help(&["restore"]), @r"
-    Put a copy of a backup in the place of the database, which is kept beside it; stop the server first
+    assert_snapshot!(help(&["restore"]), @"
+    Replace the database, which is kept beside it, with a copy of a backup; stop the server first
 
     Usage: magic-auth restore [OPTIONS] <FILE>
 
@@ -126,8 +126,8 @@ fn the_help_of_restore() {
       <FILE>  What `backup` made
 
     Options:
-          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults when it
-                           is not there] [env: MAGIC_AUTH_CONFIG]
+          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults if there
+                           is none] [env: MAGIC_AUTH_CONFIG]
           --json           Print JSON instead of a table
       -h, --help           Print help
     ");
@@ -135,7 +135,7 @@ fn the_help_of_restore() {
 
 #[test]
 fn the_help_of_key() {
-    assert_snapshot!(help(&["key"]), @r"
+    assert_snapshot!(help(&["key"]), @"
     Make, list, rotate and revoke API keys
 
     Usage: magic-auth key [OPTIONS] <COMMAND>
@@ -148,8 +148,8 @@ fn the_help_of_key() {
       help    Print this message or the help of the given subcommand(s)
 
     Options:
-          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults when it
-                           is not there] [env: MAGIC_AUTH_CONFIG]
+          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults if there
+                           is none] [env: MAGIC_AUTH_CONFIG]
           --json           Print JSON instead of a table
       -h, --help           Print help
     ");
@@ -163,14 +163,14 @@ fn the_help_of_key_create() {
     Usage: magic-auth key create [OPTIONS] --kind <KIND>
 
     Options:
-          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
-                                 when it is not there] [env: MAGIC_AUTH_CONFIG]
-          --organisation <NAME>  Whose key; may be left out when there is only one organisation
+          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults if
+                                 there is none] [env: MAGIC_AUTH_CONFIG]
+          --organisation <NAME>  The key's organisation; may be left out when there is only one
           --json                 Print JSON instead of a table
           --kind <KIND>          What the key is for: `root` has no quota and no throttle [possible
                                  values: prod, dev, root]
           --expires <PERIOD>     For how long it is valid, such as 365d [default: until it is revoked]
-          --only <PERMISSIONS>   What the key may do, with commas between [default: everything]
+          --only <PERMISSIONS>   What the key may do, separated by commas [default: everything]
                                  [possible values: sign-in, account-info, logout, ip]
       -h, --help                 Print help
     ");
@@ -178,14 +178,14 @@ fn the_help_of_key_create() {
 
 #[test]
 fn the_help_of_key_list() {
-    assert_snapshot!(help(&["key", "list"]), @r"
+    assert_snapshot!(help(&["key", "list"]), @"
     List all keys: prefix and last four characters, never the key
 
     Usage: magic-auth key list [OPTIONS]
 
     Options:
-          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults when it
-                           is not there] [env: MAGIC_AUTH_CONFIG]
+          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults if there
+                           is none] [env: MAGIC_AUTH_CONFIG]
           --json           Print JSON instead of a table
       -h, --help           Print help
     ");
@@ -193,17 +193,18 @@ fn the_help_of_key_list() {
 
 #[test]
 fn the_help_of_key_rotate() {
-    assert_snapshot!(help(&["key", "rotate"]), @r"
+    assert_snapshot!(help(&["key", "rotate"]), @"
     Replace a key: print a new one like it, and let the old one expire after a while
 
     Usage: magic-auth key rotate [OPTIONS] <HINT>
 
     Arguments:
-      <HINT>  Its last four characters, as `key list` shows them, also with the prefix; or the whole key
+      <HINT>  Its last four characters, as `key list` shows them, with or without the prefix; or the
+              whole key
 
     Options:
-          --config <PATH>     The configuration file [default: ./config.toml, or built-in defaults when
-                              it is not there] [env: MAGIC_AUTH_CONFIG]
+          --config <PATH>     The configuration file [default: ./config.toml, or built-in defaults if
+                              there is none] [env: MAGIC_AUTH_CONFIG]
           --overlap <PERIOD>  For how long the old key stays in force, unless it expires before
                               [default: 24h]
           --json              Print JSON instead of a table
@@ -213,17 +214,18 @@ fn the_help_of_key_rotate() {
 
 #[test]
 fn the_help_of_key_revoke() {
-    assert_snapshot!(help(&["key", "revoke"]), @r"
+    assert_snapshot!(help(&["key", "revoke"]), @"
     Revoke a key for good; running servers refuse it when this returns
 
     Usage: magic-auth key revoke [OPTIONS] <HINT>
 
     Arguments:
-      <HINT>  Its last four characters, as `key list` shows them, also with the prefix; or the whole key
+      <HINT>  Its last four characters, as `key list` shows them, with or without the prefix; or the
+              whole key
 
     Options:
-          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults when it
-                           is not there] [env: MAGIC_AUTH_CONFIG]
+          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults if there
+                           is none] [env: MAGIC_AUTH_CONFIG]
           --json           Print JSON instead of a table
       -h, --help           Print help
     ");
@@ -254,8 +256,8 @@ fn the_help_of_customer() {
       help         Print this message or the help of the given subcommand(s)
 
     Options:
-          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults when it
-                           is not there] [env: MAGIC_AUTH_CONFIG]
+          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults if there
+                           is none] [env: MAGIC_AUTH_CONFIG]
           --json           Print JSON instead of a table
       -h, --help           Print help
     ");
@@ -273,8 +275,8 @@ fn the_help_of_customer_show() {
                              +420777123456, or cuRefNo
 
     Options:
-          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
-                                 when it is not there] [env: MAGIC_AUTH_CONFIG]
+          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults if
+                                 there is none] [env: MAGIC_AUTH_CONFIG]
           --organisation <NAME>  The customer's organisation; may be left out when there is only one
           --json                 Print JSON instead of a table
       -h, --help                 Print help
@@ -293,13 +295,13 @@ fn the_help_of_customer_ban() {
                              +420777123456, or cuRefNo
 
     Options:
-          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
-                                 when it is not there] [env: MAGIC_AUTH_CONFIG]
+          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults if
+                                 there is none] [env: MAGIC_AUTH_CONFIG]
           --organisation <NAME>  The customer's organisation; may be left out when there is only one
           --json                 Print JSON instead of a table
           --reason <TEXT>        Why; kept with the ban and shown to operators only
           --for <PERIOD>         For how long, such as 7d [default: until it is lifted]
-          --keep-sessions        Let the sessions live; they show `"ban":true`
+          --keep-sessions        Keep the sessions; they show `"ban":true`
       -h, --help                 Print help
     "#);
 }
@@ -316,8 +318,8 @@ fn the_help_of_customer_unban() {
                              +420777123456, or cuRefNo
 
     Options:
-          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
-                                 when it is not there] [env: MAGIC_AUTH_CONFIG]
+          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults if
+                                 there is none] [env: MAGIC_AUTH_CONFIG]
           --organisation <NAME>  The customer's organisation; may be left out when there is only one
           --json                 Print JSON instead of a table
       -h, --help                 Print help
@@ -336,8 +338,8 @@ fn the_help_of_customer_authorize() {
                              +420777123456, or cuRefNo
 
     Options:
-          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
-                                 when it is not there] [env: MAGIC_AUTH_CONFIG]
+          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults if
+                                 there is none] [env: MAGIC_AUTH_CONFIG]
           --organisation <NAME>  The customer's organisation; may be left out when there is only one
           --json                 Print JSON instead of a table
       -h, --help                 Print help
@@ -356,8 +358,8 @@ fn the_help_of_customer_deauthorize() {
                              +420777123456, or cuRefNo
 
     Options:
-          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
-                                 when it is not there] [env: MAGIC_AUTH_CONFIG]
+          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults if
+                                 there is none] [env: MAGIC_AUTH_CONFIG]
           --organisation <NAME>  The customer's organisation; may be left out when there is only one
           --json                 Print JSON instead of a table
       -h, --help                 Print help
@@ -376,8 +378,8 @@ fn the_help_of_customer_sign_out() {
                              +420777123456, or cuRefNo
 
     Options:
-          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
-                                 when it is not there] [env: MAGIC_AUTH_CONFIG]
+          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults if
+                                 there is none] [env: MAGIC_AUTH_CONFIG]
           --organisation <NAME>  The customer's organisation; may be left out when there is only one
           --json                 Print JSON instead of a table
       -h, --help                 Print help
@@ -392,17 +394,17 @@ fn the_help_of_customer_list() {
     Usage: magic-auth customer list [OPTIONS]
 
     Options:
-          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
-                                 when it is not there] [env: MAGIC_AUTH_CONFIG]
+          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults if
+                                 there is none] [env: MAGIC_AUTH_CONFIG]
           --organisation <NAME>  Whose customers; may be left out when there is only one organisation
           --banned               Only those who are banned
           --json                 Print JSON instead of a table
           --guests               Only guests
           --unauthorized         Only those whose address is not authorized
-          --search <TEXT>        Only with this in address, number, names, company or cuRefNo; case and
-                                 accents do not matter
-          --since <PERIOD>       Only those who came within the last so long, such as 7d
-          --limit <NUMBER>       At most so many, the newest [default: 50]
+          --search <TEXT>        Only those with this text in address, number, names, company or
+                                 cuRefNo; case and accents do not matter
+          --since <PERIOD>       Only those created within this period, such as 7d
+          --limit <NUMBER>       At most this many, the newest [default: 50]
           --after <CUREFNO>      Only those who come after this customer in the list: the next page
       -h, --help                 Print help
     ");
@@ -421,8 +423,8 @@ fn the_help_of_customer_set_email() {
       <ADDRESS>              The new address
 
     Options:
-          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
-                                 when it is not there] [env: MAGIC_AUTH_CONFIG]
+          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults if
+                                 there is none] [env: MAGIC_AUTH_CONFIG]
           --organisation <NAME>  The customer's organisation; may be left out when there is only one
           --json                 Print JSON instead of a table
       -h, --help                 Print help
@@ -441,8 +443,8 @@ fn the_help_of_customer_erase() {
                              +420777123456, or cuRefNo
 
     Options:
-          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
-                                 when it is not there] [env: MAGIC_AUTH_CONFIG]
+          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults if
+                                 there is none] [env: MAGIC_AUTH_CONFIG]
           --organisation <NAME>  The customer's organisation; may be left out when there is only one
           --json                 Print JSON instead of a table
           --yes                  Do not ask
@@ -462,13 +464,13 @@ fn the_help_of_customer_import() {
 
     Options:
           --config <PATH>              The configuration file [default: ./config.toml, or built-in
-                                       defaults when it is not there] [env: MAGIC_AUTH_CONFIG]
+                                       defaults if there is none] [env: MAGIC_AUTH_CONFIG]
           --organisation <NAME>        Whose customers; may be left out when there is only one
                                        organisation
           --default-country <COUNTRY>  The country of telephone numbers without a code, such as CZ
           --json                       Print JSON instead of a table
           --dry-run                    Say what would be done, and change nothing
-          --rejects <FILE>             Keep the rows that are wrong in a new file, to be mended and
+          --rejects <FILE>             Keep the rows that are wrong in a new file, to be corrected and
                                        imported
       -h, --help                       Print help
     ");
@@ -482,11 +484,11 @@ fn the_help_of_customer_export() {
     Usage: magic-auth customer export [OPTIONS] <FILE>
 
     Arguments:
-      <FILE>  The file, which is replaced when it is there; - is standard output
+      <FILE>  The file to write, replaced if it exists; - is standard output
 
     Options:
-          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
-                                 when it is not there] [env: MAGIC_AUTH_CONFIG]
+          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults if
+                                 there is none] [env: MAGIC_AUTH_CONFIG]
           --organisation <NAME>  Whose customers; may be left out when there is only one organisation
           --format <FORMAT>      The form of the file [default: by its name, .jsonl or .ndjson; else
                                  CSV] [possible values: csv, jsonl]
@@ -497,7 +499,7 @@ fn the_help_of_customer_export() {
 
 #[test]
 fn the_help_of_customer_why() {
-    assert_snapshot!(help(&["customer", "why"]), @r"
+    assert_snapshot!(help(&["customer", "why"]), @"
     Tell what a sign-in would answer now, and why, rule by rule
 
     Usage: magic-auth customer why [OPTIONS] <EMAIL>
@@ -506,38 +508,37 @@ fn the_help_of_customer_why() {
       <EMAIL>  The e-mail address, as it would be sent
 
     Options:
-          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
-                                 when it is not there] [env: MAGIC_AUTH_CONFIG]
+          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults if
+                                 there is none] [env: MAGIC_AUTH_CONFIG]
           --organisation <NAME>  The organisation; may be left out when there is only one
-          --ip <IP>              Where the customer is, as `customerRealIp` would say [default: not
-                                 said]
+          --ip <IP>              The customer's address, as in `customerRealIp` [default: none]
           --json                 Print JSON instead of a table
       -h, --help                 Print help
 
-    Asking counts as no attempt and changes nothing. The attempts of the last second may be missing from
-    what is said of the throttle. The key and its quota are not looked at: with a ROOT key, nothing is
-    throttled; with a DEV_ key, the addresses of the sandbox (such as ok@magic.test) answer as they are
-    named.
+    This does not count as an attempt and changes nothing. Attempts of the last second may be missing
+    from what it says about the throttle. The key and its quota are not considered: with a ROOT key,
+    nothing is throttled; with a DEV_ key, sandbox addresses (such as ok@magic.test) give the answer
+    that they are named after.
     ");
 }
 
 #[test]
 fn the_help_of_customer_duplicates() {
-    assert_snapshot!(help(&["customer", "duplicates"]), @r"
+    assert_snapshot!(help(&["customer", "duplicates"]), @"
     List customers whose addresses would be one mailbox under another canonicalization
 
     Usage: magic-auth customer duplicates [OPTIONS]
 
     Options:
           --config <PATH>               The configuration file [default: ./config.toml, or built-in
-                                        defaults when it is not there] [env: MAGIC_AUTH_CONFIG]
+                                        defaults if there is none] [env: MAGIC_AUTH_CONFIG]
           --organisation <NAME>         The organisation; may be left out when there is only one
-          --canonicalization <SETTING>  The setting of `email.canonicalization` that you think of
+          --canonicalization <SETTING>  The setting of `email.canonicalization` that you are considering
                                         [default: provider] [possible values: provider, none]
           --json                        Print JSON instead of a table
       -h, --help                        Print help
 
-    Nothing is changed. What to do about them is for you to decide before you change the setting.
+    This changes nothing. Decide what to do about them before you change the setting.
     ");
 }
 
@@ -549,30 +550,29 @@ fn the_help_of_attempts() {
     Usage: magic-auth attempts [OPTIONS]
 
     Options:
-          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults
-                                 when it is not there] [env: MAGIC_AUTH_CONFIG]
+          --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults if
+                                 there is none] [env: MAGIC_AUTH_CONFIG]
           --organisation <NAME>  Only of this organisation
           --email <ADDRESS>      Only for this mailbox, in any spelling
           --json                 Print JSON instead of a table
           --ip <IP>              Only from this address
           --outcome <OUTCOME>    Only with this outcome: OK, E001 to E007, or denied
-          --since <PERIOD>       Only of the last so long, such as 1h
-          --limit <NUMBER>       At most so many, the newest [default: 100]; with --summary, so many
+          --since <PERIOD>       Only those within this period, such as 1h
+          --limit <NUMBER>       At most this many, the newest [default: 100]; with --summary, this many
                                  addresses and mailboxes [default: 10]
           --follow               List them the oldest first, and go on with new ones as they are
                                  recorded; with --json, one object a line
           --summary              Count them: for each outcome, and for the addresses and mailboxes with
                                  the most
-          --show-emails          Show the whole e-mail addresses in the summary, and not
-                                 j***@barasek.com
+          --show-emails          Show full e-mail addresses in the summary, instead of j***@barasek.com
       -h, --help                 Print help
     ");
 }
 
 #[test]
 fn the_help_of_completions() {
-    assert_snapshot!(help(&["completions"]), @r"
-    Print a script with which a shell completes commands and options
+    assert_snapshot!(help(&["completions"]), @"
+    Print a shell completion script
 
     Usage: magic-auth completions [OPTIONS] <SHELL>
 
@@ -580,8 +580,8 @@ fn the_help_of_completions() {
       <SHELL>  Which shell [possible values: bash, zsh, fish]
 
     Options:
-          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults when it
-                           is not there] [env: MAGIC_AUTH_CONFIG]
+          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults if there
+                           is none] [env: MAGIC_AUTH_CONFIG]
           --json           Print JSON instead of a table
       -h, --help           Print help
     ");
@@ -589,17 +589,17 @@ fn the_help_of_completions() {
 
 #[test]
 fn the_help_of_man() {
-    assert_snapshot!(help(&["man"]), @r"
+    assert_snapshot!(help(&["man"]), @"
     Write the manual, a page for each command
 
     Usage: magic-auth man [OPTIONS] <FOLDER>
 
     Arguments:
-      <FOLDER>  Into which folder, such as /usr/local/share/man/man1
+      <FOLDER>  The folder to write to, such as /usr/local/share/man/man1
 
     Options:
-          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults when it
-                           is not there] [env: MAGIC_AUTH_CONFIG]
+          --config <PATH>  The configuration file [default: ./config.toml, or built-in defaults if there
+                           is none] [env: MAGIC_AUTH_CONFIG]
           --json           Print JSON instead of a table
       -h, --help           Print help
     ");

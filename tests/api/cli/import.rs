@@ -119,7 +119,7 @@ fn what_is_neither_is_told_so_and_nothing_is_made() {
     exit code 1
     ");
     assert_snapshot!(imported(&folder, "email,phone\rjan@barasek.com,\r"), @r"
-    magic-auth: FOLDER/contacts: line 1: its lines end with a carriage return alone: save the file with line ends of Unix or Windows
+    magic-auth: FOLDER/contacts: line 1: lines end in a bare carriage return: save the file with Unix or Windows line endings
     exit code 1
     ");
     assert_snapshot!(said(&folder, &cli(&folder, &["customer", "import", "nowhere.csv", "--organisation", "shop"])), @r"
@@ -145,12 +145,12 @@ fn columns_that_are_no_fields_are_named_and_left_out() {
     let folder = shop();
     assert_snapshot!(imported(&folder, "id,email,No\x1bte,\n1,jan@barasek.com,hello,\n"), @r#"
     Imported 1 customer; there already: 0.
-    columns that are left out: "id", "No\u{1b}te", ""
+    ignored columns: "id", "No\u{1b}te", ""
     "#);
     let json = "{\"email\":\"eva@x.cz\",\"isBanned\":true}\n{\"email\":\"a@x.cz\",\"isBanned\":false,\"id\":7}\n";
     assert_snapshot!(imported(&folder, json), @r#"
     Imported 2 customers; there already: 0.
-    columns that are left out: "id", "isBanned"
+    ignored columns: "id", "isBanned"
     "#);
 }
 
@@ -220,7 +220,7 @@ fn json_has_true_and_false_and_null_counts_as_absent() {
                  {\"email\":\"b@x.cz\",\"registered\":null,\"firstName\":\"\",\"lastName\":\"  \",\"other\":{\"email\":1}}\n";
     assert_snapshot!(imported(&folder, lines), @r#"
     Imported 2 customers; there already: 0.
-    columns that are left out: "other"
+    ignored columns: "other"
     "#);
     let sql = "SELECT email, registered_at IS NULL, email_authorized_at IS NULL, b.reason, last_name
         FROM customers AS c LEFT JOIN bans AS b ON b.customer_id = c.id ORDER BY c.id";
@@ -277,10 +277,10 @@ fn a_row_that_never_ends_is_an_error_and_costs_no_memory() {
     let rest = "b@x.cz,B\n".repeat(600_000);
     assert_eq!(
         imported(&folder, format!("email,firstName\na@x.cz,A\nc@x.cz,\"C\n{rest}")),
-        "magic-auth: stopped at line 2 (1 customer so far, kept): run it again to import the rest: the row of line 3 is \
-         longer than 4194304 bytes: a quote in it may never be closed\nexit code 1"
+        "magic-auth: stopped at line 2 (1 customer so far, kept): run it again to import the rest: the row that begins at \
+         line 3 is longer than 4194304 bytes: perhaps a quote in it is not closed\nexit code 1"
     );
     let long = "x".repeat(4_200_000);
     let said = imported(&folder, format!("email,firstName\nd@x.cz,{long}\ne@x.cz,E\n"));
-    assert!(said.contains("the row of line 2 is longer than"), "{said}");
+    assert!(said.contains("the row that begins at line 2 is longer than"), "{said}");
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{cli, error, failed, folder_with, without_times};
 use crate::app::{SHOP, SHOP_DEV, SHOP_ROOT, TestApp, spawn_app, start_app, write_config, write_private};
-use crate::process::spawn_process;
+use crate::process::{eventually, spawn_process};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -92,7 +92,7 @@ fn a_key_that_was_not_shown_is_an_error_that_says_what_to_do() {
     let app = spawn_app();
     let create = ["key", "create", "--organisation", "shop", "--kind", "dev"];
     assert_snapshot!(error_without_reader(&app, &create), @"magic-auth: the key DEV_…HINT was made but not shown (Broken pipe (os error 32)): revoke it");
-    assert_snapshot!(error_without_reader(&app, &["key", "rotate", SHOP]), @"magic-auth: the key PROD…HINT was made but not shown (Broken pipe (os error 32)): revoke it, and magic-auth key create another before PROD…0000 of shop expires at 0000-00-00T00:00:00.000Z");
+    assert_snapshot!(error_without_reader(&app, &["key", "rotate", SHOP]), @"magic-auth: the key PROD…HINT was made but not shown (Broken pipe (os error 32)): revoke it and create another (magic-auth key create) before PROD…0000 of shop expires at 0000-00-00T00:00:00.000Z");
 }
 
 #[test]
@@ -132,8 +132,8 @@ fn the_organisation_may_be_left_out_when_there_is_only_one() {
 fn create_needs_an_organisation_that_is_known() {
     let app = spawn_app();
     let create = ["key", "create", "--kind", "prod"];
-    assert_snapshot!(error(&app.folder, &create), @"magic-auth: say which organisation with --organisation: rival, shop");
-    assert_snapshot!(error(&app.folder, &[&create[..], &["--organisation", "shopp"]].concat()), @r#"magic-auth: there is no organisation "shopp", only: rival, shop"#);
+    assert_snapshot!(error(&app.folder, &create), @"magic-auth: there are several organisations; choose one with --organisation: rival, shop");
+    assert_snapshot!(error(&app.folder, &[&create[..], &["--organisation", "shopp"]].concat()), @r#"magic-auth: there is no organisation "shopp"; there are: rival, shop"#);
     assert_snapshot!(error(&folder_with(""), &create), @"magic-auth: there is no organisation yet: add an [[organisation]] to the configuration and start the server");
     assert_eq!(app.count("SELECT count(*) FROM api_keys WHERE source = 'cli'"), 0);
 }
@@ -265,7 +265,7 @@ fn a_hint_that_names_no_key_in_force_is_an_error() {
     let app = spawn_app();
     assert_snapshot!(error(&app.folder, &["key", "revoke", "zzzz"]), @"magic-auth: there is no such key: see magic-auth key list");
     app.cli_ok(&["key", "revoke", "DEV_0000"]);
-    assert_snapshot!(error(&app.folder, &["key", "revoke", "DEV_0000"]), @"magic-auth: DEV_…0000 of shop is revoked already: magic-auth key create makes another");
+    assert_snapshot!(error(&app.folder, &["key", "revoke", "DEV_0000"]), @"magic-auth: DEV_…0000 of shop is already revoked: create another with magic-auth key create");
     // Whoever pastes a whole key does not find it repeated.
     let unknown = "PRODnobody0000000000000000000000";
     assert_snapshot!(error(&app.folder, &["key", "revoke", unknown]), @"magic-auth: there is no such key: see magic-auth key list");
@@ -281,7 +281,7 @@ fn the_whole_key_names_a_key_too() {
 #[test]
 fn a_hint_that_names_several_keys_revokes_none() {
     let app = spawn_app();
-    assert_snapshot!(error(&app.folder, &["key", "revoke", "0000"]), @"magic-auth: several keys end so, say the prefix too or the whole key: PROD…0000 of shop, DEV_…0000 of shop, ROOT…0000 of shop, PROD…0000 of rival");
+    assert_snapshot!(error(&app.folder, &["key", "revoke", "0000"]), @"magic-auth: several keys end like this: add the prefix, or give the whole key: PROD…0000 of shop, DEV_…0000 of shop, ROOT…0000 of shop, PROD…0000 of rival");
     assert_eq!(app.count("SELECT count(*) FROM api_keys WHERE revoked_at > 0"), 0);
 }
 
@@ -303,11 +303,12 @@ fn a_server_tells_of_configured_keys_that_stay_out_of_force_and_of_those_that_ha
     assert!(config.contains(&kept));
     write_private(&path, &config.replace(&kept, &format!("\"{good}\", \"{revoked}\", \"{rivals}\"")));
     let process = process.start_again();
+    eventually(|| process.log().contains("revoked keys that have left the configuration count=2"));
     let log = process.log();
-    let out_of_force: Vec<_> = log.lines().filter(|line| line.contains("stays out of force")).collect();
+    let out_of_force: Vec<_> =
+        log.lines().filter(|line| line.contains("in the configuration is not in force")).collect();
     assert_eq!(out_of_force.len(), 2, "{log}");
     for (line, key) in out_of_force.iter().zip([revoked, rivals]) {
         assert!(line.contains(&format!("PROD…{}", &key[28..])), "{line}");
     }
-    assert!(log.contains("revoked keys that have left the configuration count=2"), "{log}");
 }

@@ -38,7 +38,7 @@ fn a_page_says_what_help_says() {
     for line in [
         r#".TH magic-auth-key-revoke 1  "magic-auth 0.1.0" "#,
         r"magic\-auth\-key\-revoke \- Revoke a key for good; running servers refuse it when this returns",
-        r"Its last four characters, as `key list` shows them, also with the prefix; or the whole key",
+        r"Its last four characters, as `key list` shows them, with or without the prefix; or the whole key",
     ] {
         assert!(page.lines().any(|other| other == line), "{line} is not in {page}");
     }

@@ -303,8 +303,8 @@ fn a_ban_that_is_over_is_none() {
 #[test]
 fn a_question_that_cannot_be_asked_is_an_error() {
     let app = spawn_app();
-    assert_snapshot!(error(&app.folder, &["customer", "why", JAN]), @"magic-auth: say which organisation with --organisation: rival, shop");
-    assert_snapshot!(error(&app.folder, &["customer", "why", JAN, "--organisation", "shopp"]), @r#"magic-auth: there is no organisation "shopp", only: rival, shop"#);
+    assert_snapshot!(error(&app.folder, &["customer", "why", JAN]), @"magic-auth: there are several organisations; choose one with --organisation: rival, shop");
+    assert_snapshot!(error(&app.folder, &["customer", "why", JAN, "--organisation", "shopp"]), @r#"magic-auth: there is no organisation "shopp"; there are: rival, shop"#);
     for wrong in [&["customer", "why"][..], &["customer", "why", JAN, "--ip", "1.1.1.1:80"]] {
         assert_eq!(app.cli(wrong).status.code(), Some(2), "{wrong:?}");
     }

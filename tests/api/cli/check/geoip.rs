@@ -27,8 +27,8 @@ fn it_says_what_each_file_is_good_for() {
     assert_snapshot!(today, @r"
     geoip database      WARNING  GeoLite2-City of 2020-01-02 (FOLDER/city.mmdb) is more than 60 days old: get a new one. It has country, region, city, latitude, longitude, time zone
     geoip database      WARNING  GeoIP2-Anonymous-IP of 2020-01-02 (FOLDER/anonymous-ip.mmdb) is more than 60 days old: get a new one. It has hosting, proxy, vpn, tor, anonymous
-    geoip database      WARNING  Example-Prices of 2020-01-02 (FOLDER/nothing.mmdb) has nothing that is of use here
-    geoip database      WRONG    [geoip] databases: FOLDER/half.mmdb: not a MaxMind database, or not the whole of one
+    geoip database      WARNING  Example-Prices of 2020-01-02 (FOLDER/nothing.mmdb) contains nothing that magic-auth uses
+    geoip database      WRONG    [geoip] databases: FOLDER/half.mmdb: not a MaxMind database, or an incomplete one
     geoip list          ok       tor: FOLDER/tor.txt of TODAY has 1 address or network
     geoip list          WARNING  vpn: FOLDER/vpn.txt of TODAY is empty
     geoip list          WRONG    [geoip.lists] proxy: FOLDER/proxy.txt:2: not an IP address or a network such as 10.0.0.0/8
@@ -51,8 +51,8 @@ fn a_rule_that_nothing_can_apply_is_wrong() {
     assert_eq!(wrong("countries = [\"KP\"]\nflags = [\"vpn\", \"anonymous\"]"), None);
     assert_eq!(
         wrong("countries = [\"KP\"]\nasns = [64496]\nflags = [\"tor\", \"vpn\", \"hosting\"]").unwrap(),
-        "sign_in.deny WRONG nobody is denied by asns, flags \"tor\", flags \"hosting\": nothing in [geoip] tells it of an \
-         address"
+        "sign_in.deny WRONG asns, flags \"tor\", flags \"hosting\" can deny nobody: no database or list in [geoip] tells \
+         that; add one that does, or remove the rule"
     );
 }
 

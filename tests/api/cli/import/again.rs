@@ -45,13 +45,13 @@ fn a_cu_ref_no_that_is_somebody_elses_is_wrong() {
     let csv = "email,cuRefNo\njan@x.cz,customer00000001\neva@x.cz,customer00000001\njan@x.cz,customer00000001\n";
     assert_snapshot!(imported(&folder, csv), @"
     Imported 1 customer; there already: 1.
-    line 3: cuRefNo: is another customer's, or was
+    line 3: cuRefNo: belongs, or once belonged, to another customer
     magic-auth: one row is wrong and was not imported
     exit code 1
     ");
     assert_snapshot!(imported(&folder, "email,cuRefNo\nadam@x.cz,customer00000001\n"), @"
     Imported 0 customers; there already: 0.
-    line 2: cuRefNo: is another customer's, or was
+    line 2: cuRefNo: belongs, or once belonged, to another customer
     magic-auth: one row is wrong and was not imported
     exit code 1
     ");
@@ -86,10 +86,10 @@ fn a_dry_run_says_what_would_be_done_and_changes_nothing() {
     let real = imported(&folder, csv);
     assert_eq!(dry.replace("Would import", "Imported"), real);
     assert_snapshot!(dry, @r#"
-    Would import 2 customers; there already: 2. Referrals that wait for a referrer who is not there, in all: 1.
-    columns that are left out: "extra"
+    Would import 2 customers; there already: 2. Referrals still waiting for their referrer, in all: 1.
+    ignored columns: "extra"
     line 4: email: an e-mail address is a local part, one @ and a domain
-    line 5: cuRefNo: is another customer's, or was
+    line 5: cuRefNo: belongs, or once belonged, to another customer
     magic-auth: 2 rows are wrong and were not imported
     exit code 1
     "#);
@@ -122,11 +122,11 @@ fn an_unknown_organisation_is_told_which_there_are_and_nothing_is_made() {
         |more: &[&str]| said(&folder, &cli(&folder, &[&["customer", "import", file.to_str().unwrap()], more].concat()));
     let unknown = run(&["--organisation", "shops"]);
     assert_snapshot!(unknown, @r#"
-    magic-auth: there is no organisation "shops", only: shop, rival
+    magic-auth: there is no organisation "shops"; there are: shop, rival
     exit code 1
     "#);
     assert_snapshot!(run(&[]), @"
-    magic-auth: say which organisation with --organisation: shop, rival
+    magic-auth: there are several organisations; choose one with --organisation: shop, rival
     exit code 1
     ");
     assert!(!folder.path().join("magic-auth.db").exists());
@@ -207,7 +207,7 @@ fn ctrl_c_says_how_far_it_came_and_running_it_again_imports_the_rest() {
     assert_eq!(
         said(&folder, &output),
         format!(
-            "Imported {count} customers; there already: 0. Referrals that wait for a referrer who is not there, in all: 1.\n\
+            "Imported {count} customers; there already: 0. Referrals still waiting for their referrer, in all: 1.\n\
             magic-auth: interrupted: stopped at line {line} ({count} customers so far, kept): run it again to import the rest\n\
             exit code 1"
         )

@@ -37,13 +37,11 @@ fn they_may_point_backward_forward_and_in_circles_but_not_to_oneself() {
 fn who_is_not_there_is_waited_for_until_a_later_file_brings_them() {
     let folder = shop();
     let said = imported(&folder, file(&[('a', 'z'), ('b', 'y')]));
-    let waiting =
-        "Imported 2 customers; there already: 0. Referrals that wait for a referrer who is not there, in all: 2.";
+    let waiting = "Imported 2 customers; there already: 0. Referrals still waiting for their referrer, in all: 2.";
     assert_eq!(said, waiting);
     assert_eq!(rows(&folder, REFERRALS), [row('a', None, Some('z')), row('b', None, Some('y'))]);
     let said = imported(&folder, file(&[('z', 'a')]));
-    let waiting =
-        "Imported 1 customer; there already: 0. Referrals that wait for a referrer who is not there, in all: 1.";
+    let waiting = "Imported 1 customer; there already: 0. Referrals still waiting for their referrer, in all: 1.";
     assert_eq!(said, waiting);
     let expected = [row('a', Some('z'), None), row('b', None, Some('y')), row('z', Some('a'), None)];
     assert_eq!(rows(&folder, REFERRALS), expected);

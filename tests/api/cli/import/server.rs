@@ -70,7 +70,7 @@ fn a_phone_only_contact_has_no_email_until_the_operator_gives_one() {
         "magic-auth: +420 777123457 (customer00000005) has no e-mail address: see magic-auth customer set-email\nexit code 1"
     );
     let done = app.operator(&["set-email", "+420777123457", "Eva@X.cz"]);
-    assert_eq!(done, "The address of customer00000005 is eva@x.cz now.\n");
+    assert_eq!(done, "The address of customer00000005 is now eva@x.cz.\n");
     let identity = app.shop().identity("eva@x.cz");
     let account = app.shop().account_info(&identity).json();
     assert_eq!((&account["cuRefNo"], &account["firstName"]), (&json!("customer00000005"), &json!("Eva")));

@@ -29,10 +29,10 @@ fn each_wrong_value_is_told_with_its_line_and_field_and_the_others_are_imported(
     Imported 2 customers; there already: 0.
     line 3: email: the part after the @ is not a domain name
     line 4: phone: not a valid telephone number such as +420 777123456 (one without its country's code needs --default-country)
-    line 5: firstName: longer than 100 characters; lastName: a name has at least one character; companyName: not a line of 1 to 200 characters
+    line 5: firstName: longer than 100 characters; lastName: a name has at least one character; companyName: not a single line of 1 to 200 characters
     line 6: cuRefNo: a customer reference number is 16 letters and digits; referralId: a customer reference number is 16 letters and digits
-    line 7: emailAuthorized: neither true nor false; registered: neither true nor false; banned: neither true nor false; banReason: not a line of 1 to 500 characters; banExpiresAt: not a moment such as 2026-11-24T15:04:05Z or 2026-11-24T16:04:05+01:00; createdAt: not a moment such as 2026-11-24T15:04:05Z or 2026-11-24T16:04:05+01:00
-    line 8: createdAt: not a moment such as 2026-11-24T15:04:05Z or 2026-11-24T16:04:05+01:00
+    line 7: emailAuthorized: neither true nor false; registered: neither true nor false; banned: neither true nor false; banReason: not a single line of 1 to 500 characters; banExpiresAt: not a date and time such as 2026-11-24T15:04:05Z or 2026-11-24T16:04:05+01:00; createdAt: not a date and time such as 2026-11-24T15:04:05Z or 2026-11-24T16:04:05+01:00
+    line 8: createdAt: not a date and time such as 2026-11-24T15:04:05Z or 2026-11-24T16:04:05+01:00
     line 9: createdAt: lies in the future
     line 10: email: a contact has an email or a phone
     line 11: has 2 cells instead of 13
@@ -108,13 +108,13 @@ fn wrong_json_is_told_with_its_line() {
     line 5: not a JSON object
     line 6: not a JSON object: EOF while parsing an object
     line 7: not a JSON object: trailing characters
-    line 8: email: stands there more than once
+    line 8: email: appears more than once
     line 9: email: a contact has an email or a phone
     line 10: registered: neither a string, true, false nor null; phone: neither a string, true, false nor null
     line 11: email: the part before the @ is not 1 to 64 letters, digits and !#$%&'*+-/=?^_`{|}~ with single inner dots
     line 12: not a JSON object: recursion limit exceeded
     line 13: longer than 65536 bytes
-    columns that are left out: "e-mail"
+    ignored columns: "e-mail"
     magic-auth: 12 rows are wrong and were not imported
     exit code 1
     "#);
@@ -127,7 +127,7 @@ fn bytes_that_are_no_text_are_wrong_in_their_row_alone() {
     let csv = b"email,firstName,x\na@x.cz,J\xe1n,\nb@x.cz,J\0an,\xe1\n\0c@x.cz,,\n";
     assert_snapshot!(imported(&folder, csv), @r#"
     Imported 1 customer; there already: 0.
-    columns that are left out: "x"
+    ignored columns: "x"
     line 2: firstName: not UTF-8
     line 4: email: the part before the @ is not 1 to 64 letters, digits and !#$%&'*+-/=?^_`{|}~ with single inner dots
     magic-auth: 2 rows are wrong and were not imported
@@ -148,7 +148,10 @@ fn a_quote_that_is_never_closed_swallows_nothing_in_silence() {
     for end in ["", "\n", "\n\n", "\r\n"] {
         let csv = format!("email,note\nbefore@x.cz,\"closed\n\"\n,\nrow@x.cz,\"open\n\nbehind@x.cz,{end}");
         let said = imported(&folder, csv);
-        assert!(said.contains("in the row of line 5 a quote is never closed\nexit code 1"), "{end:?} {said}");
+        assert!(
+            said.contains("the row that begins at line 5 has a quote that is not closed\nexit code 1"),
+            "{end:?} {said}"
+        );
         assert!(said.contains("stopped at line 4 ("), "{said}");
     }
     assert_eq!(rows(&folder, "SELECT email FROM customers"), ["before@x.cz"]);
@@ -161,7 +164,7 @@ fn a_huge_cell_is_wrong_in_its_row_alone() {
     let csv = format!("email,phone,firstName,note\n{huge},,,\n,{huge},,\na@x.cz,,{huge},\nb@x.cz,,,{huge}\n");
     assert_snapshot!(imported(&folder, csv), @r#"
     Imported 1 customer; there already: 0.
-    columns that are left out: "note"
+    ignored columns: "note"
     line 2: email: an e-mail address has at most 254 characters
     line 3: phone: not a valid telephone number such as +420 777123456 (one without its country's code needs --default-country)
     line 4: firstName: longer than 100 characters
@@ -180,7 +183,7 @@ fn wrong_rows_are_kept_so_that_they_can_be_mended_and_imported() {
     let kept = std::fs::read_to_string(&rejects).unwrap();
     assert_eq!(kept, "email;x;firstName\nbad;\"a;\"\"b\"\"\nc\";Jan\nshort@x.cz;\n;'=1;Eva\n");
     assert_snapshot!(said(&folder, &import(&folder, csv, &keep)), @r#"
-    columns that are left out: "x"
+    ignored columns: "x"
     magic-auth: cannot make the new file FOLDER/rejects: File exists (os error 17)
     exit code 1
     "#);
@@ -189,7 +192,7 @@ fn wrong_rows_are_kept_so_that_they_can_be_mended_and_imported() {
         kept.replace("bad", "mended@x.cz").replace("short@x.cz;", "short@x.cz;;").replace("\n;", "\neva@x.cz;");
     assert_snapshot!(imported(&folder, mended), @r#"
     Imported 3 customers; there already: 0.
-    columns that are left out: "x"
+    ignored columns: "x"
     "#);
 
     std::fs::remove_file(&rejects).unwrap();

@@ -95,7 +95,7 @@ fn a_key_is_rotated_once() {
     let old = create(&app, "prod", &["--expires", "30d"]);
     let new = rotate(&app, &old, &["--overlap", "1h"]);
     let again = error(&app.folder, &["key", "rotate", &old]);
-    assert_snapshot!(without_times(&again).replace(&old[28..], "0000"), @"magic-auth: PROD…0000 of shop was replaced at 0000-00-00T00:00:00.000Z already: rotate the key that was made then, see magic-auth key list");
+    assert_snapshot!(without_times(&again).replace(&old[28..], "0000"), @"magic-auth: PROD…0000 of shop was already replaced at 0000-00-00T00:00:00.000Z: rotate its replacement (see magic-auth key list)");
     let newest = rotate(&app, &new, &[]);
     app.advance(DAY * 29);
     assert_eq!(let_in(&app, [&new, &newest]), [false, true]);
@@ -129,7 +129,7 @@ fn taking_a_rotated_key_out_of_the_configuration_does_not_cut_the_overlap_short(
 fn it_says_beside_the_key_what_happens_with_the_old_one() {
     let app = spawn_app();
     let (new, said) = rotate_saying(&app, "DEV_0000", &[]);
-    assert_snapshot!(said, @"DEV_…HINT replaces DEV_…0000 of shop, which stays in force until 0000-00-00T00:00:00.000Z. Take the old one out of the configuration, which has no say about it any more.");
+    assert_snapshot!(said, @"DEV_…HINT replaces DEV_…0000 of shop, which stays in force until 0000-00-00T00:00:00.000Z. Remove the old one from the configuration, which no longer controls it.");
     let (_, said) = rotate_saying(&app, &new, &[]);
     assert_snapshot!(said.replace(&new[28..], "0000"), @"DEV_…HINT replaces DEV_…0000 of shop, which stays in force until 0000-00-00T00:00:00.000Z.");
     let old = create(&app, "prod", &["--expires", "30d"]);
@@ -164,13 +164,13 @@ fn only_a_key_in_force_can_be_rotated() {
     let keys = || app.count("SELECT count(*) FROM api_keys");
     let before = keys();
     assert_snapshot!(error(&app.folder, &["key", "rotate", "zzzz"]), @"magic-auth: there is no such key: see magic-auth key list");
-    assert_snapshot!(error(&app.folder, &["key", "rotate", "PROD0000"]), @"magic-auth: several keys end so, say the prefix too or the whole key: PROD…0000 of shop, PROD…0000 of rival");
+    assert_snapshot!(error(&app.folder, &["key", "rotate", "PROD0000"]), @"magic-auth: several keys end like this: add the prefix, or give the whole key: PROD…0000 of shop, PROD…0000 of rival");
     app.cli_ok(&["key", "revoke", SHOP]);
-    assert_snapshot!(error(&app.folder, &["key", "rotate", SHOP]), @"magic-auth: PROD…0000 of shop is revoked already: magic-auth key create makes another");
+    assert_snapshot!(error(&app.folder, &["key", "rotate", SHOP]), @"magic-auth: PROD…0000 of shop is already revoked: create another with magic-auth key create");
     app.database().execute("UPDATE api_keys SET expires_at = 1 WHERE prefix = 'DEV_'", []).unwrap();
-    assert_snapshot!(error(&app.folder, &["key", "rotate", SHOP_DEV]), @"magic-auth: DEV_…0000 of shop is expired already: magic-auth key create makes another");
+    assert_snapshot!(error(&app.folder, &["key", "rotate", SHOP_DEV]), @"magic-auth: DEV_…0000 of shop is already expired: create another with magic-auth key create");
     app.database().execute("UPDATE api_keys SET permissions = 'fly' WHERE prefix = 'ROOT'", []).unwrap();
-    assert_snapshot!(error(&app.folder, &["key", "rotate", "ROOT0000"]), @"magic-auth: ROOT…0000 of shop may do something that is not one of the permissions sign-in, account-info, logout, ip: use a newer magic-auth");
+    assert_snapshot!(error(&app.folder, &["key", "rotate", "ROOT0000"]), @"magic-auth: ROOT…0000 of shop has a permission that this version does not know (not one of the permissions sign-in, account-info, logout, ip): use a newer magic-auth");
     assert_eq!(keys(), before);
     assert_eq!(app.count("SELECT count(*) FROM api_keys WHERE expires_at > 1"), 0);
 }
