@@ -32,7 +32,8 @@ pub(super) fn read_object(line: &[u8], unknown: &mut BTreeSet<String>) -> Record
     if line.len() as u64 > MAX_LINE {
         return Record::unreadable(format!("longer than {MAX_LINE} bytes"));
     }
-    let members = match serde_json::from_slice::<Members>(line) {
+    // The last line may have no end, which is not what is wrong with it.
+    let members = match serde_json::from_slice::<Members>(line.trim_ascii_end()) {
         Ok(members) => members.0,
         Err(error) => {
             // What is another value than an object could be said at any length.
