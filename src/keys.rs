@@ -262,7 +262,7 @@ mod tests {
         let clock = Clock::system();
         let quota = quota(&clock);
         let full_in = |state: QuotaState| state.full_at.as_millis() - clock.now().as_millis();
-        let near = |found: i64, expected: i64| assert!((expected - 500..=expected).contains(&found), "{found}");
+        let near = |found: i64, expected: i64| assert!((expected - 5_000..=expected).contains(&found), "{found}");
         near(full_in(quota.take()), 36_000);
         near(full_in(quota.take()), 72_000);
         near(full_in(quota.take()), 108_000);

@@ -191,6 +191,7 @@ fn without_keys(message: &str) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::fmt::Write as _;
 
     fn error(text: &str) -> String {
         Config::parse(text, Path::new("config.toml")).unwrap_err().to_string()
@@ -203,10 +204,47 @@ mod tests {
         assert_eq!(shipped.organisations.len(), 1);
         assert!(shipped.organisations[0].api_keys.iter().all(crate::domain::ApiKey::is_demo));
         shipped.organisations.clear();
+        assert_default(shipped);
+    }
+
+    #[track_caller]
+    fn assert_default(mut config: Config) {
         let default = Config::default();
-        assert_eq!(limits(&shipped), limits(&default));
-        (shipped.throttle, shipped.rate_limit) = (default.throttle, default.rate_limit);
-        assert_eq!(format!("{shipped:?}"), format!("{default:?}"));
+        assert_eq!(limits(&config), limits(&default));
+        (config.throttle, config.rate_limit) = (default.throttle, default.rate_limit);
+        assert_eq!(format!("{config:?}"), format!("{default:?}"));
+    }
+
+    #[test]
+    fn the_readme_says_all_keys_and_the_defaults() {
+        let shipped = include_str!("../../config.toml");
+        let readme = include_str!("../../README.md");
+        let (_, table) = readme.split_once("| key | default | meaning |\n|---|---|---|\n").unwrap();
+        let mut text = String::new();
+        let mut known = HashSet::new();
+        for row in table.lines().take_while(|row| row.starts_with('|')) {
+            let [keys, values] = [1, 2].map(|cell| quoted(row.split(" | ").nth(cell - 1).unwrap()));
+            let (folder, _) = keys[0].rsplit_once('.').unwrap();
+            for (number, key) in keys.iter().enumerate() {
+                let name = key.rsplit('.').next().unwrap();
+                assert!(shipped.contains(&format!("{name} = ")), "{key} is in the shipped file");
+                known.insert(name);
+                if let Some(value) = values.get(number).or(values.first()).filter(|_| folder != "organisation") {
+                    writeln!(text, "{folder}.{name} = {value}").unwrap();
+                }
+            }
+        }
+        assert_default(Config::parse(&text, Path::new("config.toml")).unwrap());
+        let lines = shipped.lines().filter_map(|line| line.trim_start_matches("# ").split_once(" = "));
+        let is_key = |name: &&str| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        for name in lines.map(|(name, _)| name).filter(is_key) {
+            assert!(known.contains(name), "{name} is in the README's table");
+        }
+    }
+
+    /// What stands between backticks.
+    fn quoted(cell: &str) -> Vec<&str> {
+        cell.split('`').skip(1).step_by(2).collect()
     }
 
     /// Burst and refill interval of each limit.

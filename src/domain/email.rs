@@ -359,6 +359,24 @@ mod tests {
         ] {
             assert_ne!(canonical(one), canonical(other), "{one} {other}");
         }
+        for domain in [
+            "outlook.com",
+            "hotmail.com",
+            "live.com",
+            "msn.com",
+            "icloud.com",
+            "me.com",
+            "mac.com",
+            "proton.me",
+            "protonmail.com",
+            "pm.me",
+            "fastmail.com",
+            "fastmail.fm",
+        ] {
+            assert_eq!(canonical(&format!("jan+a@{domain}")), canonical(&format!("jan@{domain}")), "{domain}");
+            assert_ne!(canonical(&format!("j.an@{domain}")), canonical(&format!("jan@{domain}")), "{domain}");
+            assert_ne!(canonical(&format!("jan+a@x{domain}")), canonical(&format!("jan@x{domain}")), "{domain}");
+        }
         let address = EmailAddress::parse("j.an+a@gmail.com").unwrap();
         assert_eq!(address.canonical(Canonicalization::None).as_str(), "j.an+a@gmail.com");
     }

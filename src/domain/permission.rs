@@ -131,7 +131,7 @@ mod tests {
         }
 
         #[test]
-        fn every_list_is_read_back_as_it_was_written(chosen in prop::sample::subsequence(Permission::ALL.to_vec(), 0..=3)) {
+        fn every_list_is_read_back_as_it_was_written(chosen in prop::sample::subsequence(Permission::ALL.to_vec(), 0..=Permission::ALL.len())) {
             let permissions = Permissions::only(chosen);
             let list = permissions.to_list().unwrap();
             prop_assert_eq!(Permissions::parse_list(&list), Ok(permissions));

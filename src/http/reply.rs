@@ -244,3 +244,30 @@ impl ResponseError for ApiError {
         with_code(response.json(envelope), self.code())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_says_the_status_and_the_code_of_every_error() {
+        let readme = include_str!("../../README.md");
+        for error in [
+            ApiError::BodyBroken,
+            ApiError::UnknownKey,
+            ApiError::PermissionDenied { lacking: Permission::Ip },
+            ApiError::RouteDoesNotExist { nearest: None },
+            ApiError::MethodNotAllowed { allow: "GET" },
+            ApiError::BodyTimedOut,
+            ApiError::BodyTooLarge,
+            ApiError::UnsupportedMediaType,
+            ApiError::ValidationFailed(Vec::new()),
+            ApiError::RateLimitExceeded { retry_after: Duration::ZERO },
+            ApiError::Internal(StoreError::Stopped),
+            ApiError::Overloaded,
+        ] {
+            let row = format!("| {} | `{}` |", error.status_code().as_u16(), error.code());
+            assert!(readme.contains(&row), "{row}");
+        }
+    }
+}

@@ -8,20 +8,20 @@ use serde_json::{Value, json};
 use crate::app::{Client, Reply, TestApp, spawn_app, spawn_app_with};
 use crate::process::eventually;
 
-const ADMIN: &str = "[admin]\nlisten = \"127.0.0.1:0\"";
+pub const ADMIN: &str = "[admin]\nlisten = \"127.0.0.1:0\"";
 
 fn admin(app: &TestApp) -> Client {
     Client::new(app.admin_address.expect("there is an [admin]"), "none")
 }
 
-fn metrics(app: &TestApp) -> String {
+pub fn metrics(app: &TestApp) -> String {
     let reply = admin(app).get("/metrics");
     assert_eq!(reply.status, 200);
     reply.text
 }
 
 /// The value of one line, which must be there.
-fn value(metrics: &str, name: &str) -> u64 {
+pub fn value(metrics: &str, name: &str) -> u64 {
     let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.unwrap_or_else(|| panic!("no {name} in {metrics}")).parse().unwrap()
 }

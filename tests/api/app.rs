@@ -220,7 +220,7 @@ impl Drop for TestApp {
 
 /// Runs the real binary with the configuration in `folder`.
 pub fn cli(folder: &TempDir, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_magic-auth"))
+    let output = Command::new(env!("CARGO_BIN_EXE_magic-auth"))
         .arg("--config")
         .arg(folder.path().join("config.toml"))
         .args(arguments)
@@ -228,7 +228,9 @@ pub fn cli(folder: &TempDir, arguments: &[&str]) -> Output {
         .env_remove("COLUMNS")
         .env_remove("CLICOLOR_FORCE")
         .output()
-        .unwrap()
+        .unwrap();
+    leaks::assert_nothing_in(&String::from_utf8_lossy(&output.stderr));
+    output
 }
 
 /// Somebody who calls the service: with a key in the query, if any.

@@ -18,7 +18,7 @@ mod man;
 mod why;
 
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output};
 
 use insta::assert_snapshot;
 use tempfile::TempDir;
@@ -196,14 +196,26 @@ fn a_wrong_configuration_is_an_error_with_file_and_line_for_every_command() {
 }
 
 #[test]
-fn the_configuration_may_be_named_by_the_environment() {
-    let app = spawn_app();
-    let check = |config: &std::path::Path| {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_magic-auth"));
-        command.arg("check").env("MAGIC_AUTH_CONFIG", config).output().unwrap()
+fn the_configuration_is_the_one_that_is_named_or_that_of_the_environment_or_the_one_here() {
+    let [named, environment, here] =
+        ["named", "environment", "here"].map(|name| folder_with(&format!("[[organisation]]\nname = {name:?}")));
+    let config = |folder: &TempDir| folder.path().join("config.toml");
+    let told = |change: &dyn Fn(&mut Command) -> &mut Command| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_magic-auth"));
+        command.args(["key", "create", "--kind", "prod", "--organisation", "x"]).env_remove("MAGIC_AUTH_CONFIG");
+        let output = change(command.current_dir(&here)).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
     };
-    assert!(check(&app.folder.path().join("config.toml")).status.success());
-    assert_eq!(check(&app.folder.path().join("none.toml")).status.code(), Some(1));
+    assert!(told(&|command| command).ends_with("there are: here\n"));
+    let in_environment = told(&|command| command.env("MAGIC_AUTH_CONFIG", config(&environment)));
+    assert!(in_environment.ends_with("there are: environment\n"), "{in_environment}");
+    let both =
+        told(&|command| command.env("MAGIC_AUTH_CONFIG", config(&environment)).arg("--config").arg(config(&named)));
+    assert!(both.ends_with("there are: named\n"), "{both}");
+    let missing = told(&|command| command.env("MAGIC_AUTH_CONFIG", here.path().join("none.toml")));
+    assert!(missing.contains("cannot read the configuration"), "{missing}");
+    assert!(told(&|command| command.current_dir("/")).contains("there is no organisation yet"));
 }
 
 /// A line with one space between the words.

@@ -3,7 +3,8 @@
 use std::process::Command;
 use std::time::Duration;
 
-use crate::app::{Client, Reply, SHOP_DEV, SHOP_ROOT, TestApp, spawn_app};
+use crate::admin::{ADMIN, metrics, value};
+use crate::app::{Client, Reply, SHOP_DEV, SHOP_ROOT, TestApp, spawn_app, spawn_app_with};
 use crate::process::{TestProcess, eventually, spawn_process};
 
 const JAN: &str = "jan@barasek.com";
@@ -118,14 +119,14 @@ fn a_database_that_another_program_holds_is_e001_after_a_while_and_works_again_a
 
 #[test]
 fn a_database_that_another_program_holds_for_a_moment_only_delays() {
-    let app = spawn_app();
+    let app = spawn_app_with(ADMIN);
     let other = app.database();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let waiting = {
         let shop = app.shop();
         std::thread::spawn(move || shop.sign_in(JAN).code())
     };
-    app.shop().ping();
+    eventually(|| value(&metrics(&app), "magic_auth_write_queue_jobs") == 1);
     other.execute_batch("ROLLBACK").unwrap();
     assert_eq!(waiting.join().unwrap(), "");
 }

@@ -224,10 +224,9 @@ fn a_clock_that_is_set_back_deletes_nothing() {
 }
 
 /// Writes 70 MiB into the WAL, as another program.
-fn grow_wal(process: &TestProcess) {
-    let insert =
-        "INSERT INTO bans (customer_id, reason, created_at, lifted_at) VALUES (1, hex(zeroblob(36700160)), 1, 1)";
-    process.database().execute(insert, []).unwrap();
+fn grow_wal(process: &TestProcess, mebibytes: i64) {
+    let insert = "INSERT INTO bans (customer_id, reason, created_at, lifted_at) VALUES (1, hex(zeroblob(?1)), 1, 1)";
+    process.database().execute(insert, [mebibytes << 19]).unwrap();
 }
 
 fn wal_size(process: &TestProcess) -> u64 {
@@ -240,7 +239,7 @@ fn a_reader_that_keeps_the_wal_from_being_emptied_is_told_of_once_until_it_is_go
     let identity = process.shop().identity(JAN);
     let reader = process.database();
     reader.execute_batch("BEGIN; SELECT count(*) FROM customers").unwrap();
-    grow_wal(&process);
+    grow_wal(&process, 70);
     eventually(|| process.log().contains("WARN"));
     assert!(wal_size(&process) > 64 << 20);
     process.shop().identity(EVA);
@@ -258,7 +257,8 @@ fn a_reader_that_keeps_the_wal_from_being_emptied_is_told_of_once_until_it_is_go
 fn a_wal_that_was_left_large_is_emptied_without_a_word() {
     let process = spawn_process("");
     process.shop().identity(JAN);
-    grow_wal(&process);
+    // Too much, and not so much that the operator has to know.
+    grow_wal(&process, 40);
     eventually(|| wal_size(&process) < 1 << 20);
     assert!(!process.log().contains("WAL"), "{}", process.log());
 }
@@ -277,7 +277,7 @@ fn readers_that_come_and_go_do_not_keep_the_wal_from_being_emptied() {
                 }
             });
         }
-        grow_wal(&process);
+        grow_wal(&process, 70);
         let emptied = catch_unwind(AssertUnwindSafe(|| eventually(|| wal_size(&process) < 1 << 20)));
         is_over.store(true, Ordering::Relaxed);
         emptied.unwrap();

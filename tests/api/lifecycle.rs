@@ -1,18 +1,20 @@
 //! The life of the process: its start, its end, its sudden death, and what of its data outlives it.
 
-use magic_auth::clock::Clock;
 use std::cell::RefCell;
 use std::io::{Read as _, Write as _};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use magic_auth::clock::Clock;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::admin::ADMIN;
 use crate::app::{Client, SHOP, SHOP_ROOT, cli, write_config};
 use crate::cli::single_spaced;
 use crate::process::{
@@ -191,17 +193,48 @@ fn an_idle_connection_does_not_hold_up_the_end() {
     let started = stopping.steady();
     process.signal("TERM");
     assert_eq!(process.wait().code(), Some(0));
-    // Half of what requests under way are given.
-    assert!(stopping.steady() < started + Duration::from_secs(4));
+    // What requests under way are given.
+    assert!(stopping.steady() < started + Duration::from_secs(6));
+}
+
+/// A sign-in of which the server has the head and waits for the body.
+fn under_way(address: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let head = format!(
+        "POST /api/v1/customer/magic-auth?apiKey={SHOP} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+         Expect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+        BODY.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut go_on = [0; 25];
+    stream.read_exact(&mut go_on).unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream
+}
+
+const BODY: &str = r#"{"email":"jan@barasek.com"}"#;
+
+#[test]
+fn while_it_stops_it_is_not_ready_and_finishes_what_is_under_way() {
+    let mut process = spawn_process(ADMIN);
+    let admin = Client::new(process.admin_address(), "none");
+    let mut under_way = under_way(process.address);
+    process.signal("TERM");
+    eventually(|| admin.get("/health/ready").status == 503);
+    assert!(admin.get("/health/ready").text.contains("the server is stopping"));
+    assert_eq!(admin.get("/health/live").status, 200);
+    under_way.write_all(BODY.as_bytes()).unwrap();
+    let mut answer = String::new();
+    under_way.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains(r#""success":true"#), "{answer}");
+    assert_eq!(process.wait().code(), Some(0));
 }
 
 #[test]
 fn a_second_signal_ends_it_at_once_and_the_log_says_so() {
     let mut process = spawn_process("");
-    let mut under_way = std::net::TcpStream::connect(process.address).unwrap();
-    let request = sign_in_bytes(SHOP_ROOT, JAN);
-    under_way.write_all(&request[..request.len() - 1]).unwrap();
-    process.shop().ping();
+    let _under_way = under_way(process.address);
     process.signal("TERM");
     eventually(|| process.log().contains("stopping"));
     process.signal("TERM");
@@ -342,6 +375,44 @@ fn whoever_stops_reading_the_log_stops_nothing_else() {
     }
     send_signal(child.id(), "TERM");
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn the_log_shows_whom_a_trusted_proxy_speaks_for_and_believes_nobody_else() {
+    for (trusted, client) in [("127.0.0.1", "198.51.100.7"), ("10.0.0.0/8", "127.0.0.1")] {
+        let folder = tempfile::tempdir().unwrap();
+        write_config(&folder, "");
+        let path = folder.path().join("config.toml");
+        let config = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, config.replace("workers = 2", &format!("trusted_proxies = [{trusted:?}]"))).unwrap();
+        let process = start_process(folder);
+        let headers = [("x-forwarded-for", "198.51.100.7"), ("x-request-id", "by-proxy")];
+        assert_eq!(process.shop().get_with("/api/v1/ping", &headers).status, 200);
+        eventually(|| process.log().contains("request_id=by-proxy"));
+        assert!(process.log().contains(&format!("client={client} ")), "{trusted}: {}", process.log());
+    }
+}
+
+#[test]
+fn a_signal_ends_it_at_once_while_it_still_starts() {
+    let mut process = spawn_process("");
+    process.signal("TERM");
+    process.wait();
+    // For this, the start waits two seconds at most.
+    let database = process.database();
+    database.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let child = RefCell::new(serve_command(&process.folder).spawn().unwrap());
+    let lock = std::fs::File::open(process.folder.path().join("magic-auth.db.lock")).unwrap();
+    eventually(|| {
+        let is_free = lock.try_lock().is_ok();
+        if is_free {
+            lock.unlock().unwrap();
+        }
+        !is_free
+    });
+    send_signal(child.borrow().id(), "TERM");
+    eventually(|| child.borrow_mut().try_wait().unwrap().is_some());
+    assert_eq!(child.into_inner().wait().unwrap().signal(), Some(15));
 }
 
 #[test]

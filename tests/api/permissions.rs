@@ -56,6 +56,7 @@ fn a_key_may_do_what_it_was_made_for_and_nothing_else() {
         &[Permission::SignIn][..],
         &[Permission::AccountInfo],
         &[Permission::Logout],
+        &[Permission::Ip],
         &[Permission::SignIn, Permission::AccountInfo],
         &[Permission::SignIn, Permission::Logout],
         &[Permission::AccountInfo, Permission::Logout],

@@ -92,7 +92,7 @@ impl TestProcess {
         send_signal(self.child.id(), name);
     }
 
-    /// Waits for the end of the process, ten seconds at most.
+    /// Waits for the end of the process, a minute at most.
     pub fn wait(&mut self) -> ExitStatus {
         let mut status = None;
         eventually(|| {
@@ -153,13 +153,13 @@ impl Drop for TestProcess {
 
 /// Waits until `condition` holds, for what another thread or process does in its own time.
 pub fn eventually(mut condition: impl FnMut() -> bool) {
-    for _ in 0..200 {
+    for _ in 0..1_200 {
         if condition() {
             return;
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-    panic!("did not happen within ten seconds");
+    panic!("did not happen within a minute");
 }
 
 /// Sends these bytes on a connection of their own and gives all that comes back until it is closed:

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use magic_auth::domain::{ApiKey, IdentityId};
 use serde_json::{Value, json};
 
 use crate::app::{Client, RIVAL, SHOP, SHOP_DEV, SHOP_ROOT, cli, write_config};
@@ -13,7 +14,7 @@ use crate::process::{TestProcess, eventually, exchange, start_process_logging};
 const WRONG_KEY: &str = "PRODwrongKeyThatNobodyEverMade00";
 
 /// A well-formed identity that nobody has.
-const WRONG_IDENTITY: &str = "wrongIdentityThatNobodyHasEver00";
+const WRONG_IDENTITY: &str = "9rongIdentityThatNobodyHasEver00";
 
 const SIGN_IN: &str = "/api/v1/customer/magic-auth";
 const ALIAS: &str = "/contact/v1/magic-auth";
@@ -46,6 +47,7 @@ impl Secrets {
             "[throttle.email]\nburst = 5\n[sign_in]\nguest = \"refuse\"\n[session]\nidle_timeout = \"1ms\"",
         );
         let process = start_process_logging(folder, Some(level));
+        assert!(ApiKey::parse(WRONG_KEY).is_ok() && IdentityId::parse(WRONG_IDENTITY).is_ok());
         let keys = [SHOP, SHOP_DEV, SHOP_ROOT, RIVAL, WRONG_KEY, WRONG_IDENTITY];
         Self { process, secrets: keys.map(str::to_owned).into() }
     }
@@ -117,8 +119,9 @@ impl Secrets {
 
     fn send_what_is_wrong(&self) {
         let (shop, nobody) = (self.client(SHOP), self.client(""));
-        let identity = self.secrets.last().unwrap();
-        for secret in [SHOP, WRONG_KEY, identity] {
+        let is_identity = |secret: &&String| IdentityId::parse(secret).is_ok() && *secret != WRONG_IDENTITY;
+        let identity = self.secrets.iter().find(is_identity).expect("somebody has signed in");
+        for secret in [SHOP, WRONG_KEY, WRONG_IDENTITY, identity] {
             nobody.get(&format!("/nowhere/{secret}?apiKey={secret}&identityId={secret}&email=rocinante@barasek.com"));
             nobody.get(&format!("{SIGN_IN}/{secret}?email=rocinante%40barasek.com"));
             nobody.get(&format!("{SIGN_IN}?apiKey={secret}"));

@@ -10,7 +10,7 @@ use crate::caller::Caller;
 use crate::client::Client;
 use crate::ledger::Known;
 use crate::operator::{import, imported_address};
-use crate::server::Server;
+use crate::server::{LOG, Server};
 use crate::shop::{Import, ROOT, Shop, lock};
 use crate::sound::{ensure_one_customer_a_mailbox, ensure_sound};
 
@@ -28,6 +28,8 @@ pub fn check(shop: &mut Shop, rng: &mut Rng) -> anyhow::Result<Duration> {
     let database = Connection::open_with_flags(shop.database(), OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     database.busy_timeout(Duration::from_secs(5))?;
     ensure_sound(&database)?;
+    let log = std::fs::read_to_string(shop.folder().join(LOG))?;
+    ensure!(!log.contains("panicked"), "{log}");
     ensure_one_customer_a_mailbox(&database)?;
     check_attempts(&database, shop)?;
     check_customers(shop, rng)?;

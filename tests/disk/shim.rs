@@ -39,7 +39,8 @@ pub struct Shim {
 
 impl Shim {
     pub fn compile() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        // Not where the system may let nothing be run.
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/disk/shim.c");
         let arguments = ["-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC", source, "-o"];
         let status = Command::new("cc").args(arguments).arg(folder.path().join("shim.so")).status();

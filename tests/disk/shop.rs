@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
+use rustix::fs::statvfs;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -28,10 +29,11 @@ pub struct Shop<'s> {
     pub orders: Orders,
 }
 
-/// A folder in memory where there is one: what a power cut leaves is thought out, and not left to a disk.
+/// A folder in memory where there is enough of it: what a power cut leaves is thought out, and not left to a disk.
 pub fn temporary_folder() -> TempDir {
     let memory = Path::new("/dev/shm");
-    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
+    let has_room = statvfs(memory).is_ok_and(|system| system.f_bavail * system.f_frsize > 1 << 30);
+    if has_room { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
 }
 
 impl<'s> Shop<'s> {

@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail, ensure};
 
 use crate::Options;
 use crate::callers::{Connection, get, in_peace, meanwhile};
-use crate::server::{Besieged, KEY, PATIENCE, eventually, take_descriptors};
+use crate::server::{Besieged, KEY, PATIENCE, Taken, take_descriptors};
 
 /// For the first head of a connection.
 const HEAD_DEADLINE: Duration = Duration::from_secs(5);
@@ -34,9 +34,7 @@ pub fn run(options: &Options) -> anyhow::Result<String> {
     let (memory, during) = meanwhile(&server, || {
         let (used, begun) = connect_and_use(&server, count / USED)?;
         let silent = connect(&server, count - used.len() - begun.len())?;
-        let is_accepted = || Ok(server.taken()?.descriptors >= rest.descriptors + 2 * count);
-        eventually("not all connections are accepted", is_accepted)?;
-        let memory = server.taken()?.memory.saturating_sub(rest.memory);
+        let memory = memory_of(&server, rest, count)?;
         for answer in wait_until_let_go(silent, HEAD_DEADLINE)? {
             ensure!(answer.starts_with("HTTP/1.1 408 ") && answer.ends_with("\r\n\r\n"), "{answer:?}");
         }
@@ -61,6 +59,21 @@ pub fn run(options: &Options) -> anyhow::Result<String> {
     };
     let each = memory / u64::try_from(count.max(1))?;
     Ok(format!("{count} connections{fewer} with {each} bytes each\n  before: {before}\n  during: {during}"))
+}
+
+/// What the connections take, at the most: on a busy machine, the first may be let go before the last is accepted. (That all
+/// were accepted, their answers say.)
+fn memory_of(server: &Besieged, rest: Taken, count: usize) -> anyhow::Result<u64> {
+    let (begin, mut most) = (Instant::now(), 0);
+    while begin.elapsed() < HEAD_DEADLINE {
+        let taken = server.taken()?;
+        most = most.max(taken.memory.saturating_sub(rest.memory));
+        if taken.descriptors >= rest.descriptors + 2 * count {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(most)
 }
 
 /// Connections on which nothing is sent, or, on every other one, half a head.

@@ -1,6 +1,7 @@
 //! `backup` and `restore`
 
 use std::os::unix::fs::{MetadataExt as _, chown, lchown, symlink};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Mutex;
@@ -154,10 +155,13 @@ fn everybody_who_was_answered_before_a_backup_under_load_is_in_it() {
         for thread in 0..4 {
             scope.spawn(move || keep_signing_in(thread));
         }
-        eventually(|| answered.lock().unwrap().len() > 100);
-        let before = answered.lock().unwrap().clone();
-        let output = run(&process.folder, "backup", &backup);
+        let backed_up = catch_unwind(AssertUnwindSafe(|| {
+            eventually(|| answered.lock().unwrap().len() > 100);
+            let before = answered.lock().unwrap().clone();
+            (before, run(&process.folder, "backup", &backup))
+        }));
         is_done.store(true, Ordering::SeqCst);
+        let (before, output) = backed_up.unwrap();
         assert!(output.status.success(), "{output:?}");
         before
     });

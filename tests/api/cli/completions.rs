@@ -16,7 +16,7 @@ fn script(shell: &str) -> String {
 /// What a shell prints when it reads these commands; `None` when the shell is not there.
 fn run(shell: &str, arguments: &[&str], commands: &str) -> Option<String> {
     let mut command = Command::new(shell);
-    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.args(arguments).env("LC_ALL", "C").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().ok()?;
     child.stdin.take().unwrap().write_all(commands.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();

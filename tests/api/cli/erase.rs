@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::fs::read;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
 use insta::assert_snapshot;
 use memchr::memmem;
@@ -169,6 +171,36 @@ fn it_asks_first_and_without_a_terminal_wants_yes() {
         error(&app.folder, &["customer", "erase", "--organisation", "rival", &reference, "--yes"]),
         format!("magic-auth: there is no customer {reference}")
     );
+}
+
+#[test]
+fn at_a_terminal_it_erases_whoever_is_confirmed_by_yes_and_nobody_else() {
+    let app = spawn_app();
+    let reference = cu_ref_no(&app, "jan@barasek.com");
+    let config = app.folder.path().join("config.toml");
+    let command = format!(
+        "{} --config {} customer erase --organisation shop {reference}",
+        env!("CARGO_BIN_EXE_magic-auth"),
+        config.display()
+    );
+    // It gives a command a terminal.
+    let answer = |answer: &str| {
+        let mut script = Command::new("script")
+            .args(["-qec", &command, "/dev/null"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        script.stdin.take().unwrap().write_all(answer.as_bytes()).unwrap();
+        let output = script.wait_with_output().unwrap();
+        assert!(String::from_utf8_lossy(&output.stdout).contains("There is no way back. Type yes: "), "{output:?}");
+        output.status.success()
+    };
+    let is_there = || rows(&app.folder, "SELECT erased_at FROM customers") == ["-"];
+    for no in ["no\n", "y\n", "\n"] {
+        assert!(!answer(no) && is_there(), "{no:?}");
+    }
+    assert!(answer("yes\n") && !is_there());
 }
 
 #[test]

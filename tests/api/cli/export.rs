@@ -177,6 +177,11 @@ fn what_is_no_file_or_the_databases_own_is_not_replaced() {
     magic-auth: FOLDER/link.csv is the database itself or belongs to it: name another file
     exit code 1
     ");
+    // By a name that does not say where, too, and before it is there.
+    let mut relative = Command::new(env!("CARGO_BIN_EXE_magic-auth"));
+    relative.args(["customer", "export", "--organisation", "shop", "magic-auth.db-journal"]).current_dir(folder);
+    let output = relative.output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stderr).contains("belongs to it: name another file"), "{output:?}");
     assert_snapshot!(export_to(folder, "", &[]), @"
     magic-auth: FOLDER/ is not a file: name one, or - for standard output
     exit code 1
