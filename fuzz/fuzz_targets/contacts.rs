@@ -32,6 +32,7 @@ fuzz_target!(|file: &[u8]| {
         return;
     }
     let again = Rows::open(rejected.as_slice()).expect("what was a file of contacts is one again");
-    let again: Vec<_> = again.map(|row| row.expect("it can be read").read(&DEFAULTS).expect_err("it is wrong")).collect();
+    let again: Vec<_> =
+        again.map(|row| row.expect("it can be read").read(&DEFAULTS).expect_err("it is wrong")).collect();
     assert_eq!(again, found);
 });

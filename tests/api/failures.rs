@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::admin::{ADMIN, metrics, value};
 use crate::app::{Client, Reply, SHOP_DEV, SHOP_ROOT, TestApp, spawn_app, spawn_app_with};
-use crate::process::{TestProcess, eventually, spawn_process};
+use crate::process::{TestProcess, eventually, skip, spawn_process};
 
 const JAN: &str = "jan@barasek.com";
 const EVA: &str = "eva@barasek.com";
@@ -210,12 +210,6 @@ fn limit(process_id: u32, limit: &str) -> bool {
     run.is_ok_and(|status| status.success())
 }
 
-#[expect(clippy::print_stderr, reason = "whoever runs the tests is told what was not tested")]
-fn skip(test: &str) {
-    assert!(std::env::var_os("CI").is_none(), "CI has prlimit");
-    eprintln!("SKIPPED {test}: no prlimit (util-linux) here");
-}
-
 #[test]
 fn a_full_disk_is_e001_reads_go_on_and_nothing_is_lost_once_there_is_room() {
     let process = spawn_process("[admin]\nlisten = \"127.0.0.1:0\"");
@@ -226,7 +220,7 @@ fn a_full_disk_is_e001_reads_go_on_and_nothing_is_lost_once_there_is_room() {
     let wal = std::fs::metadata(process.folder.path().join("magic-auth.db-wal")).unwrap().len();
     for size in [wal + 10_000, 1] {
         if !limit(process.child.id(), &format!("--fsize={size}:")) {
-            return skip("a full disk");
+            return skip("a full disk", "prlimit");
         }
         for number in 0..3 {
             assert_login_failed(&root.sign_in(&format!("new{number}@barasek.com")));
@@ -260,7 +254,7 @@ fn a_copy_that_takes_the_place_of_the_database_during_an_outage_is_not_written_t
     let root = Client::new(process.address, SHOP_ROOT);
     let earlier = root.identity(JAN);
     if !limit(process.child.id(), "--fsize=1:") {
-        return skip("an outage");
+        return skip("an outage", "prlimit");
     }
     assert_login_failed(&root.sign_in(EVA));
     std::fs::copy(&database, &copy).unwrap();

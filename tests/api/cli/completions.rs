@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use super::folder_with;
 use crate::app::cli;
+use crate::process::skip;
 
 fn script(shell: &str) -> String {
     let folder = folder_with("");
@@ -53,8 +54,10 @@ fn zsh_and_fish_get_scripts_of_their_own() {
         let script = script(shell);
         assert!(script.starts_with(begin), "{script}");
         assert!(script.contains(command), "{script}");
-        // Read, not run: where the shell is there.
-        let _ = run(shell, &["-n"], &script);
+        // Read, not run.
+        if run(shell, &["-n"], &script).is_none() {
+            skip("whether its script can be read", shell);
+        }
     }
 }
 
