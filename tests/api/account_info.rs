@@ -195,17 +195,6 @@ fn a_session_ends_with_the_logout_and_others_live_on() {
 }
 
 #[test]
-fn the_operator_ends_all_sessions_of_a_customer() {
-    let app = spawn_app();
-    let identities = [(); 2].map(|()| app.shop().identity("jan@barasek.com"));
-    let stranger = app.shop().identity("petr@barasek.com");
-    app.operator(&["sign-out", "jan@barasek.com"]);
-    assert!(identities.iter().all(|identity| !app.shop().is_logged_in(identity)));
-    assert!(app.shop().is_logged_in(&stranger));
-    assert!(app.shop().is_logged_in(&app.shop().identity("jan@barasek.com")));
-}
-
-#[test]
 fn a_session_survives_a_restart() {
     let app = spawn_app();
     let identity = app.shop().identity("jan@barasek.com");
@@ -247,14 +236,6 @@ fn a_ban_for_a_time_is_shown_for_that_time() {
     assert_eq!(app.shop().account_info(&identity).json()["ban"], true);
     app.advance(7 * DAY);
     assert_eq!(app.shop().account_info(&identity).json()["ban"], false);
-}
-
-#[test]
-fn a_customer_who_is_not_authorized_any_more_stays_logged_in() {
-    let app = spawn_app();
-    let identity = app.shop().identity("jan@barasek.com");
-    app.operator(&["deauthorize", "jan@barasek.com"]);
-    assert!(app.shop().is_logged_in(&identity));
 }
 
 // HTTP.

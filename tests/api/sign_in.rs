@@ -147,16 +147,6 @@ fn a_banned_customer_is_e005_until_the_ban_is_lifted() {
 }
 
 #[test]
-fn a_ban_for_a_time_ends_by_itself() {
-    let app = spawn_app();
-    app.shop().identity("jan@barasek.com");
-    app.operator(&["ban", "jan@barasek.com", "--reason", "fraud", "--for", "7d"]);
-    assert_eq!(app.shop().sign_in("jan@barasek.com").code(), "E005");
-    app.advance(std::time::Duration::from_hours(7 * 24));
-    app.shop().identity("jan@barasek.com");
-}
-
-#[test]
 fn the_throttle_refuses_the_eleventh_attempt_and_root_is_not_throttled() {
     let app = spawn_app();
     for _ in 0..10 {

@@ -43,16 +43,6 @@ fn a_new_key_belongs_to_its_organisation() {
 }
 
 #[test]
-fn a_key_expires_when_it_was_told_to() {
-    let app = spawn_app();
-    let key = create(&app, "prod", &["--expires", "365d"]);
-    app.advance(DAY * 364);
-    assert_eq!(app.client(&key).ping().status, 200);
-    app.advance(DAY);
-    assert_eq!(app.client(&key).ping().outcome(), (401, "PUBLIC_API_KEY_DOES_NOT_EXIST".to_owned()));
-}
-
-#[test]
 fn create_can_speak_json() {
     let app = spawn_app();
     let create = |more: &[&str]| {
@@ -249,15 +239,6 @@ fn prefix_and_hint_together_name_a_key() {
     assert_snapshot!(app.cli_ok(&["key", "revoke", "ROOT…0000"]), @"Revoked ROOT…0000 of shop.");
     let status = |key| app.client(key).ping().status;
     assert_eq!((status(SHOP), status(SHOP_DEV), status(SHOP_ROOT)), (200, 401, 401));
-}
-
-#[test]
-fn a_key_of_the_configuration_stays_revoked_after_a_restart() {
-    let app = spawn_app();
-    app.cli_ok(&["key", "revoke", "ROOT0000"]);
-    let app = app.restart();
-    assert_eq!(app.client(SHOP_ROOT).ping().status, 401);
-    assert_eq!(app.shop().ping().status, 200);
 }
 
 #[test]
