@@ -4,6 +4,7 @@
 //! wrong with it, and an [`Importer`] brings contacts into the database. The other way, a [`ContactWriter`] writes
 //! customers so that an import of the file makes the same customers again.
 
+mod cells;
 mod import;
 mod lines;
 mod object;
