@@ -49,7 +49,7 @@
 //! - Time is an argument: a moment, or the [`clock::Clock`]. One moment for each transaction.
 //! - An outcome that is no failure is an enum or an `Option`; an error keeps its cause. What callers are
 //!   told of an error is decided in `http::reply` alone; what operators are told stands in the log.
-//! - Keys, identity ids and full addresses never reach a log. Types that hold them have a closed `Debug`.
+//! - Keys, identity ids and full addresses never reach a log. Types that hold them have a closed `Debug`, or none.
 //! - The database is reached through [`store::Tx`], which has an operation for each need and no SQL
 //!   for outsiders.
 

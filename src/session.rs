@@ -77,7 +77,7 @@ impl Sessions {
     /// Corrects when somebody last asked about the session, and if it is alive, notes that somebody does. Only an idle
     /// time-out needs to know it, and not exactly: so few questions lead to a write, also while no write succeeds.
     fn touch(&self, session: &mut Session, id: SessionId, idle_timeout: Duration, now: Timestamp, store: &Store) {
-        let is_recent = |session: &Session| session.last_seen_at + idle_timeout / TOUCHES > now;
+        let is_recent = |session: &Session| is_recent(session.last_seen_at, idle_timeout, now);
         if is_recent(session) {
             return;
         }
@@ -105,8 +105,8 @@ impl Unwritten {
 
 impl Seen {
     fn remember(&mut self, id: SessionId, now: Timestamp, idle_timeout: Duration) {
-        let is_recent = |at: Timestamp| at + idle_timeout / TOUCHES > now;
-        if self.sessions.len() >= MAX_UNWRITTEN && !self.pruned_at.is_some_and(is_recent) {
+        let was_pruned = self.pruned_at.is_some_and(|at| is_recent(at, idle_timeout, now));
+        if self.sessions.len() >= MAX_UNWRITTEN && !was_pruned {
             self.sessions.retain(|_, seen| *seen + idle_timeout > now);
             self.pruned_at = Some(now);
         }
@@ -124,6 +124,11 @@ impl Seen {
             self.sessions.remove(&id);
         }
     }
+}
+
+/// Whether what was done at that moment need not be done again yet.
+fn is_recent(at: Timestamp, idle_timeout: Duration, now: Timestamp) -> bool {
+    at + idle_timeout / TOUCHES > now
 }
 
 /// Whether a session has neither ended nor expired.

@@ -11,7 +11,7 @@ use super::output::print_line;
 
 pub(super) fn run(folder: &Path) -> anyhow::Result<()> {
     if !folder.is_dir() {
-        bail!("there is no folder {}: make it first", folder.display());
+        bail!("the folder {} does not exist: create it first", folder.display());
     }
     // The pages say it: `magic-auth help key` and `magic-auth key --help` are the same.
     let mut program = Cli::command().disable_help_subcommand(true);

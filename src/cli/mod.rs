@@ -165,7 +165,9 @@ fn pick<'r, R>(known: &'r [R], name_of: impl Fn(&R) -> &str, name: Option<&str>)
     let names = || known.iter().map(&name_of).collect::<Vec<_>>().join(", ");
     match (name, known) {
         (_, []) => {
-            bail!("there is no organisation yet: add an [[organisation]] to the configuration and start the server")
+            bail!(
+                "there is no organisation: add an [[organisation]] to the configuration, or name another one with --config"
+            )
         }
         (None, [only]) => Ok(only),
         (None, _) => bail!("there are several organisations; choose one with --organisation: {}", names()),

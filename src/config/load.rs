@@ -82,6 +82,10 @@ impl Config {
         if self.server.workers > MAX_WORKERS {
             return Err(format!("server.workers is at most {MAX_WORKERS}"));
         }
+        let public = self.server.listen;
+        if public.port() != 0 && self.admin.listen == Some(public) {
+            return Err(format!("server.listen and admin.listen are both {public}: give one of them another port"));
+        }
         self.check_limits()?;
         self.check_deny()?;
         if self.database.path.as_os_str().is_empty() {

@@ -55,7 +55,7 @@ pub(super) fn read_object(line: &[u8], unknown: &mut BTreeSet<String>) -> Record
             Value::Null => {}
             Value::String(text) => record.set(field, &text),
             Value::Bool(flag) => record.set(field, if flag { "true" } else { "false" }),
-            _ => record.note(field, "neither a string, true, false nor null"),
+            _ => record.note(field, "must be a string, true, false or null"),
         }
     }
     record

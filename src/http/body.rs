@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use actix_web::HttpMessage as _;
 use actix_web::dev::{Payload, ServiceRequest};
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use actix_web::http::header::{
+    CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ContentDisposition, HeaderMap, HeaderValue,
+};
 use actix_web::web::{Bytes, BytesMut};
 use futures_util::{StreamExt as _, stream};
 use log::debug;
@@ -97,11 +99,12 @@ fn without_content(error: &serde_json::Error) -> String {
 }
 
 fn form(body: &[u8]) -> Result<Fields, ApiError> {
-    // The parser would put replacement characters in its place.
-    percent_decode(body).decode_utf8().map_err(|_| invalid_body("must be UTF-8"))?;
+    // The parser puts a replacement character where bytes are not UTF-8, and one may be there.
+    let is_utf8 = percent_decode(body).decode_utf8().is_ok();
     let mut fields = Fields::default();
     for (name, value) in form_urlencoded::parse(body) {
-        fields.add(form_name(&name)?, Value::Text(value.into_owned()));
+        let is_text = is_utf8 || !value.contains(char::REPLACEMENT_CHARACTER);
+        fields.add(form_name(&name)?, if is_text { Value::Text(value.into_owned()) } else { Value::Other });
     }
     Ok(fields)
 }
@@ -116,25 +119,30 @@ fn form_name(name: &str) -> Result<String, ApiError> {
 }
 
 async fn multipart(media_type: &Mime, body: Bytes) -> Result<Fields, ApiError> {
-    let boundary = media_type.get_param(mime::BOUNDARY).ok_or_else(malformed_multipart)?;
+    let boundary = media_type.get_param(mime::BOUNDARY).filter(|boundary| *boundary != "");
+    let boundary = boundary.ok_or_else(malformed_multipart)?;
     let body = stream::once(std::future::ready(Ok::<_, Infallible>(body)));
     let mut parts = Multipart::new(body, boundary.as_str());
     let mut fields = Fields::default();
     while let Some(part) = parts.next_field().await.map_err(|_| malformed_multipart())? {
-        let name = form_name(part.name().ok_or_else(malformed_multipart)?)?;
-        let value = part_value(part).await?;
+        let disposition = disposition(&part).ok_or_else(malformed_multipart)?;
+        let name = form_name(disposition.get_name().ok_or_else(malformed_multipart)?)?;
+        let is_file = disposition.get_filename().is_some() || disposition.get_filename_ext().is_some();
+        let value = part.bytes().await.map_err(|_| malformed_multipart())?;
+        let value = match String::from_utf8(value.into()) {
+            Ok(text) if !is_file => Value::Text(text),
+            _ => Value::Other,
+        };
         fields.add(name, value);
     }
     Ok(fields)
 }
 
-async fn part_value(part: Field<'_>) -> Result<Value, ApiError> {
-    let is_file = part.file_name().is_some();
-    let value = part.bytes().await.map_err(|_| malformed_multipart())?;
-    Ok(match String::from_utf8(value.into()) {
-        Ok(text) if !is_file => Value::Text(text),
-        _ => Value::Other,
-    })
+/// What the part is. (`multer` only looks for `name` and `filename` in the header's text.)
+fn disposition(part: &Field<'_>) -> Option<ContentDisposition> {
+    let header = part.headers().get(CONTENT_DISPOSITION.as_str())?;
+    let header = HeaderValue::from_bytes(header.as_bytes()).ok()?;
+    ContentDisposition::from_raw(&header).ok().filter(ContentDisposition::is_form_data)
 }
 
 fn malformed_multipart() -> ApiError {

@@ -207,8 +207,10 @@ impl PendingCopy {
 /// When the folder is not there or cannot be written to.
 pub fn temporary_beside(place: &Path) -> Result<NamedTempFile, CopyError> {
     let folder = folder_of(place);
-    if !folder.is_dir() {
-        return Err(CopyError::NoFolder { path: folder.to_owned() });
+    match std::fs::metadata(folder) {
+        Ok(found) if found.is_dir() => {}
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(CopyError::write(place)(cause)),
+        _ => return Err(CopyError::NoFolder { path: folder.to_owned() }),
     }
     let file = tempfile::Builder::new().prefix(".magic-auth-").suffix(".part").tempfile_in(folder);
     file.map_err(CopyError::write(place))
@@ -223,8 +225,7 @@ pub(super) const JOURNALS: [&str; 2] = ["-wal", "-journal"];
 /// When it is one of them.
 pub fn refuse_files_of(database: &Path, file: &Path) -> Result<(), CopyError> {
     let identity = |path: &Path| std::fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino())).ok();
-    let place = std::path::absolute(file).map_or_else(|_| file.to_owned(), |path| in_real_folder(&path));
-    let database = real_path(database);
+    let (place, database) = (in_real_folder(file), real_path(database));
     let own = ["", "-wal", "-journal", "-shm", ".lock"].map(|suffix| beside(&database, suffix));
     if own.iter().any(|own| *own == place || (identity(own).is_some() && identity(own) == identity(file))) {
         return Err(CopyError::IsDatabase { path: file.to_owned() });

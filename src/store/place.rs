@@ -69,7 +69,7 @@ const MAX_LINKS: usize = 40;
 
 /// The path whose folder is without links; the last part is as it is.
 pub(super) fn in_real_folder(path: &Path) -> PathBuf {
-    let in_folder = || Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?));
+    let in_folder = || Some(folder_of(path).canonicalize().ok()?.join(path.file_name()?));
     in_folder().unwrap_or_else(|| path.to_owned())
 }
 

@@ -44,13 +44,7 @@ macro_rules! texts {
     )+};
 }
 
-texts! { BanReason CanonicalEmail CompanyName CountryCode CuRefNo EmailAddress PersonName PhoneNumber }
-
-impl ToSql for Outcome {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(self.as_str().into())
-    }
-}
+texts! { BanReason CanonicalEmail CompanyName CountryCode CuRefNo EmailAddress Outcome PersonName PhoneNumber }
 
 impl ToSql for ClientIp {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {

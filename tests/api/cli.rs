@@ -215,7 +215,7 @@ fn the_configuration_is_the_one_that_is_named_or_that_of_the_environment_or_the_
     assert!(both.ends_with("there are: named\n"), "{both}");
     let missing = told(&|command| command.env("MAGIC_AUTH_CONFIG", here.path().join("none.toml")));
     assert!(missing.contains("cannot read the configuration"), "{missing}");
-    assert!(told(&|command| command.current_dir("/")).contains("there is no organisation yet"));
+    assert!(told(&|command| command.current_dir("/")).contains("there is no organisation: add"));
 }
 
 /// A line with one space between the words.

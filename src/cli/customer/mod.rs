@@ -43,7 +43,7 @@ pub(super) enum Command {
     Unban(Who),
     /// Mark a customer's e-mail address as authorized
     Authorize(Who),
-    /// Mark a customer's e-mail address as not authorized (E007)
+    /// Mark a customer's e-mail address as not authorized (E007); the sessions live on
     Deauthorize(Who),
     /// End all sessions of a customer
     SignOut(Who),
@@ -104,7 +104,7 @@ pub(super) fn run(context: &Context, command: Command) -> anyhow::Result<()> {
         }),
         Command::Deauthorize(who) => change(context, &who, |tx, customer| {
             tx.set_email_authorized(customer.id, None)?;
-            Ok(format!("The address of {} is not authorized.", name(customer)))
+            Ok(format!("The address of {} is no longer authorized; the sessions live on.", name(customer)))
         }),
         Command::SignOut(who) => change(context, &who, |tx, customer| {
             tx.end_sessions(customer.id)?;

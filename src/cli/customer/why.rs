@@ -150,11 +150,15 @@ fn limit_name(limit: Limit) -> &'static str {
 /// What a rule about customers says of an address that nobody has.
 fn detail_of_nobody(policy: &SignInConfig, refusal: Refusal) -> &'static str {
     match (refusal, policy.unknown_email, policy.new_customer_email) {
-        (Refusal::UnknownEmail, UnknownEmail::Create, _) => "nobody has it, sign_in.unknown_email = \"create\"",
-        (Refusal::UnknownEmail, UnknownEmail::Refuse, _) => "nobody has it, sign_in.unknown_email = \"refuse\"",
+        (Refusal::UnknownEmail, UnknownEmail::Create, _) => {
+            "nobody has this address, sign_in.unknown_email = \"create\""
+        }
+        (Refusal::UnknownEmail, UnknownEmail::Refuse, _) => {
+            "nobody has this address, sign_in.unknown_email = \"refuse\""
+        }
         (Refusal::NotAuthorized, _, NewCustomerEmail::Authorized) => "sign_in.new_customer_email = \"authorized\"",
         (Refusal::NotAuthorized, _, NewCustomerEmail::Unauthorized) => "sign_in.new_customer_email = \"unauthorized\"",
-        _ => "nobody has it",
+        _ => "nobody has this address",
     }
 }
 

@@ -32,7 +32,10 @@ pub(super) fn run(context: &Context, hint: &str, overlap: Period) -> anyhow::Res
         let old = find_by_hint(tx.list_keys()?, hint, now, |row| row.state(now) == KeyState::Active)?;
         // It would be given the life that the old one has left.
         if let Some(at) = old.rotated_at {
-            bail!("{} was already replaced at {at}: rotate its replacement (see magic-auth key list)", name(&old));
+            bail!(
+                "{} was already replaced at {at}: rotate the key that was created then (see magic-auth key list)",
+                name(&old)
+            );
         }
         let (new, expires_at) = insert_like(tx, &old, now)?;
         tx.replace_key(old.id, end, now)?;

@@ -293,7 +293,7 @@ fn who_is_not_authorized_is_refused_until_the_operator_authorizes() {
 fn who_is_authorized_can_be_deauthorized() {
     let app = spawn_app();
     let identity = app.shop().identity(JAN);
-    assert_snapshot!(shown(&app, &customer(&app, "deauthorize", JAN, &[])), @"The address of jan@barasek.com (CUREFNO012345678) is not authorized.");
+    assert_snapshot!(shown(&app, &customer(&app, "deauthorize", JAN, &[])), @"The address of jan@barasek.com (CUREFNO012345678) is no longer authorized; the sessions live on.");
     assert_eq!(app.shop().sign_in(JAN).code(), "E007");
     assert!(app.shop().is_logged_in(&identity));
 }

@@ -245,7 +245,7 @@ fn the_help_of_customer() {
       ban          Ban a customer (E005) and end all sessions
       unban        Lift a customer's ban
       authorize    Mark a customer's e-mail address as authorized
-      deauthorize  Mark a customer's e-mail address as not authorized (E007)
+      deauthorize  Mark a customer's e-mail address as not authorized (E007); the sessions live on
       sign-out     End all sessions of a customer
       why          Tell what a sign-in would answer now, and why, rule by rule
       duplicates   List customers whose addresses would be one mailbox under another canonicalization
@@ -349,7 +349,7 @@ fn the_help_of_customer_authorize() {
 #[test]
 fn the_help_of_customer_deauthorize() {
     assert_snapshot!(help(&["customer", "deauthorize"]), @"
-    Mark a customer's e-mail address as not authorized (E007)
+    Mark a customer's e-mail address as not authorized (E007); the sessions live on
 
     Usage: magic-auth customer deauthorize [OPTIONS] <EMAIL|PHONE|CUREFNO>
 

@@ -49,9 +49,9 @@ fn a_page_says_what_help_says() {
 fn the_folder_must_be_there() {
     let folder = folder_with("");
     let missing = folder.path().join("man1");
-    assert_snapshot!(error(&folder, &["man", missing.to_str().unwrap()]), @"magic-auth: there is no folder FOLDER/man1: make it first");
+    assert_snapshot!(error(&folder, &["man", missing.to_str().unwrap()]), @"magic-auth: the folder FOLDER/man1 does not exist: create it first");
     let file = folder.path().join("config.toml");
-    assert_snapshot!(error(&folder, &["man", file.to_str().unwrap()]), @"magic-auth: there is no folder FOLDER/config.toml: make it first");
+    assert_snapshot!(error(&folder, &["man", file.to_str().unwrap()]), @"magic-auth: the folder FOLDER/config.toml does not exist: create it first");
 }
 
 #[test]

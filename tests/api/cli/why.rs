@@ -148,9 +148,9 @@ fn somebody_unknown_is_told_what_would_be_made_of_them() {
     network        E006  passes   without --ip: not throttled
     mailbox        E006  passes   10 of 10 attempts left
     deny           E001  passes   without --ip: not denied
-    ban            E005  passes   nobody has it
-    customer       E002  passes   nobody has it, sign_in.unknown_email = "create"
-    registration   E003  passes   nobody has it
+    ban            E005  passes   nobody has this address
+    customer       E002  passes   nobody has this address, sign_in.unknown_email = "create"
+    registration   E003  passes   nobody has this address
     authorization  E007  passes   sign_in.new_customer_email = "authorized"
 
     Answer: OK Signed in. A customer would be created.
@@ -233,21 +233,21 @@ fn it_can_speak_json() {
           "code": "E005",
           "refuses": false,
           "retryAfter": null,
-          "detail": "nobody has it"
+          "detail": "nobody has this address"
         },
         {
           "name": "customer",
           "code": "E002",
           "refuses": true,
           "retryAfter": null,
-          "detail": "nobody has it, sign_in.unknown_email = \"refuse\""
+          "detail": "nobody has this address, sign_in.unknown_email = \"refuse\""
         },
         {
           "name": "registration",
           "code": "E003",
           "refuses": false,
           "retryAfter": null,
-          "detail": "nobody has it"
+          "detail": "nobody has this address"
         },
         {
           "name": "authorization",

@@ -102,15 +102,15 @@ fn wrong_json_is_told_with_its_line() {
     ];
     assert_snapshot!(imported(&folder, lines.join("\n")), @r#"
     Imported 2 customers; there already: 0.
-    line 2: email: neither a string, true, false nor null
-    line 3: email: neither a string, true, false nor null
+    line 2: email: must be a string, true, false or null
+    line 3: email: must be a string, true, false or null
     line 4: not a JSON object
     line 5: not a JSON object
     line 6: not a JSON object: EOF while parsing an object
     line 7: not a JSON object: trailing characters
     line 8: email: appears more than once
     line 9: email: a contact has an email or a phone
-    line 10: registered: neither a string, true, false nor null; phone: neither a string, true, false nor null
+    line 10: registered: must be a string, true, false or null; phone: must be a string, true, false or null
     line 11: email: the part before the @ is not 1 to 64 letters, digits and !#$%&'*+-/=?^_`{|}~ with single inner dots
     line 12: not a JSON object: recursion limit exceeded
     line 13: longer than 65536 bytes

@@ -95,7 +95,7 @@ fn a_key_is_rotated_once() {
     let old = create(&app, "prod", &["--expires", "30d"]);
     let new = rotate(&app, &old, &["--overlap", "1h"]);
     let again = error(&app.folder, &["key", "rotate", &old]);
-    assert_snapshot!(without_times(&again).replace(&old[28..], "0000"), @"magic-auth: PROD…0000 of shop was already replaced at 0000-00-00T00:00:00.000Z: rotate its replacement (see magic-auth key list)");
+    assert_snapshot!(without_times(&again).replace(&old[28..], "0000"), @"magic-auth: PROD…0000 of shop was already replaced at 0000-00-00T00:00:00.000Z: rotate the key that was created then (see magic-auth key list)");
     let newest = rotate(&app, &new, &[]);
     app.advance(DAY * 29);
     assert_eq!(let_in(&app, [&new, &newest]), [false, true]);
