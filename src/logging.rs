@@ -1,21 +1,19 @@
 //! The log: one line an event on standard error, for people or for programs.
 //!
-//! What is logged may have come from outside, so nothing in a line can end it, begin another or
-//! move the terminal's cursor.
+//! Lines are written by a thread of their own, so that nobody waits for whoever reads the log.
 
-use std::fmt::{self, Display, Write as _};
+mod layout;
+
 use std::io::{self, Write as _};
 use std::mem::take;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use env_logger::{Env, Target};
-use humantime::Rfc3339Timestamp;
-use log::kv::{self, Key, Value, VisitSource, VisitValue};
 use log::{Level, Record};
 
 use crate::config::LogFormat;
-use crate::domain::is_invisible;
+use layout::{json_line, text_line};
 
 /// Text that may wait to be written: the lines of half a second under full load.
 const MAX_WAITING_BYTES: usize = 4 << 20;
@@ -28,8 +26,7 @@ const GATHERING: Duration = Duration::from_millis(10);
 /// for the HTTP server's own news: its start and stop are ours too, and a request that is no HTTP is its
 /// sender's error.
 ///
-/// Lines are written by a thread of their own, so that nobody waits for whoever reads the log. When that one
-/// stalls, lines are lost, and counted.
+/// When whoever reads the log stalls, or a disk that it is on is full, lines are lost, and counted.
 ///
 /// # Errors
 /// When the system gives no thread.
@@ -77,6 +74,7 @@ impl Log {
     }
 
     fn keep_writing(&self, line: Layout) {
+        let mut is_torn = false;
         loop {
             let (lines, first) = (self.lines(), &self.0.1);
             drop(first.wait_while(lines, |lines| lines.waiting.is_empty()));
@@ -85,8 +83,11 @@ impl Log {
             lines.is_writing = true;
             let (text, lost) = (take(&mut lines.waiting), take(&mut lines.lost));
             drop(lines);
-            write_out(&text, lost, line);
-            self.lines().is_writing = false;
+            let unwritten;
+            (unwritten, is_torn) = write_out(&mut io::stderr().lock(), &text, lost, is_torn, line);
+            let mut lines = self.lines();
+            lines.lost += unwritten;
+            lines.is_writing = false;
         }
     }
 
@@ -96,13 +97,35 @@ impl Log {
     }
 }
 
-/// There is nowhere to say that this failed.
-fn write_out(text: &[u8], lost: usize, line: Layout) {
-    let mut out = io::stderr().lock();
-    let _ = out.write_all(text);
+/// Writes the lines, behind the end of one that is torn, and how many were lost. Says how many lines could not be written,
+/// and whether the last one is torn.
+fn write_out(out: &mut impl io::Write, text: &[u8], lost: usize, is_torn: bool, line: Layout) -> (usize, bool) {
+    let mut whole = if is_torn { b"\n".to_vec() } else { Vec::new() };
+    whole.extend_from_slice(text);
     if lost > 0 {
-        let _ = writeln!(out, "{}", lost_line(lost, line));
+        whole.extend_from_slice(lost_line(lost, line).as_bytes());
+        whole.push(b'\n');
     }
+    let written = write_as_much_as_possible(out, &whole);
+    let (written, unwritten) = whole.split_at(written);
+    let count = memchr::memchr_iter(b'\n', unwritten).count();
+    let is_torn = written.last().map_or(is_torn, |last| *last != b'\n');
+    // What was lost before is lost still when nothing says so.
+    (if lost > 0 && count > 0 { count - 1 + lost } else { count }, is_torn)
+}
+
+/// A full disk, or a reader who has stalled and does not let anybody wait, takes a part only.
+fn write_as_much_as_possible(out: &mut impl io::Write, text: &[u8]) -> usize {
+    let mut written = 0;
+    while written < text.len() {
+        match out.write(&text[written..]) {
+            Ok(0) => break,
+            Ok(length) => written += length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => break,
+        }
+    }
+    written
 }
 
 fn lost_line(lost: usize, line: Layout) -> String {
@@ -130,155 +153,38 @@ impl io::Write for Log {
     }
 }
 
-/// A log has the real time, also in tests that move the service's clock.
-#[expect(clippy::disallowed_methods, reason = "a log has the real time")]
-fn now() -> Rfc3339Timestamp {
-    humantime::format_rfc3339_millis(SystemTime::now())
-}
-
-/// Every request makes a line: one allocation, instead of one for each field and value.
-const USUAL_LENGTH: usize = 512;
-
-fn text_line(record: &Record<'_>) -> String {
-    let mut line = String::with_capacity(USUAL_LENGTH);
-    let _ = write!(line, "{} {:5} ", now(), record.level());
-    let _ = write!(Printable(&mut line), "{}", record.args());
-    visit_fields(record, |name, value| {
-        let _ = write!(line, " {name}=");
-        let _ = match value {
-            Field::Text(text) => Printable(&mut line).write_str(text),
-            Field::Plain(value) => write!(line, "{value}"),
-        };
-    });
-    line
-}
-
-fn json_line(record: &Record<'_>) -> String {
-    let mut json = String::with_capacity(USUAL_LENGTH);
-    let _ = write!(json, r#"{{"at":"{}","level":"{}","message":"#, now(), level(record.level()));
-    push_json(&mut json, &record.args().to_string());
-    visit_fields(record, |name, value| {
-        let _ = write!(json, r#","{name}":"#);
-        match value {
-            Field::Text(text) => push_json(&mut json, text),
-            Field::Plain(value) => _ = write!(json, "{value}"),
-        }
-    });
-    json.push('}');
-    // Control characters are escaped by now, and what else is hidden stands in texts, where this is as good as any.
-    let mut line = String::with_capacity(json.len());
-    let _ = Printable(&mut line).write_str(&json);
-    line
-}
-
-fn push_json(json: &mut String, text: &str) {
-    // A text is always JSON.
-    json.push_str(&serde_json::to_string(text).unwrap_or_default());
-}
-
-fn level(level: Level) -> &'static str {
-    match level {
-        Level::Error => "error",
-        Level::Warn => "warn",
-        Level::Info => "info",
-        Level::Debug => "debug",
-        Level::Trace => "trace",
-    }
-}
-
-/// Appends what is written with everything that is not plainly visible as `<U+202E>`.
-struct Printable<'l>(&'l mut String);
-
-impl fmt::Write for Printable<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-            return self.0.write_str(text);
-        }
-        text.chars().try_for_each(|character| self.write_char(character))
-    }
-
-    fn write_char(&mut self, character: char) -> fmt::Result {
-        // Also joiners, and what separates lines.
-        let is_hidden =
-            is_invisible(character) || matches!(character, '\u{200c}' | '\u{200d}' | '\u{2028}' | '\u{2029}');
-        if is_hidden { write!(self.0, "<U+{:04X}>", u32::from(character)) } else { self.0.write_char(character) }
-    }
-}
-
-/// The value of a field.
-enum Field<'v> {
-    /// A text, with whatever stands in it.
-    Text(&'v str),
-    /// A number or a truth value, which looks the same everywhere.
-    Plain(&'v dyn Display),
-}
-
-/// Shows the fields of a record that have a value.
-fn visit_fields(record: &Record<'_>, show: impl FnMut(&str, Field<'_>)) {
-    // Only a visitor can make a visit fail, and this one does not.
-    let _ = record.key_values().visit(&mut Fields(show));
-}
-
-struct Fields<F>(F);
-
-impl<'kvs, F: FnMut(&str, Field<'_>)> VisitSource<'kvs> for Fields<F> {
-    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
-        value.visit(&mut Named { name: key.as_str(), show: &mut self.0 })
-    }
-}
-
-/// A field, of which the value is still to come.
-struct Named<'f, F> {
-    name: &'f str,
-    show: &'f mut F,
-}
-
-impl<F: FnMut(&str, Field<'_>)> Named<'_, F> {
-    fn show(&mut self, value: Field<'_>) {
-        (self.show)(self.name, value);
-    }
-}
-
-impl<F: FnMut(&str, Field<'_>)> VisitValue<'_> for Named<'_, F> {
-    fn visit_any(&mut self, value: Value<'_>) -> Result<(), kv::Error> {
-        self.show(Field::Text(&value.to_string()));
-        Ok(())
-    }
-
-    fn visit_str(&mut self, value: &str) -> Result<(), kv::Error> {
-        self.show(Field::Text(value));
-        Ok(())
-    }
-
-    fn visit_null(&mut self) -> Result<(), kv::Error> {
-        Ok(())
-    }
-
-    fn visit_u64(&mut self, value: u64) -> Result<(), kv::Error> {
-        self.show(Field::Plain(&value));
-        Ok(())
-    }
-
-    fn visit_i64(&mut self, value: i64) -> Result<(), kv::Error> {
-        self.show(Field::Plain(&value));
-        Ok(())
-    }
-
-    /// (None of ours is beyond the numbers that JSON has.)
-    fn visit_f64(&mut self, value: f64) -> Result<(), kv::Error> {
-        self.show(Field::Plain(&value));
-        Ok(())
-    }
-
-    fn visit_bool(&mut self, value: bool) -> Result<(), kv::Error> {
-        self.show(Field::Plain(&value));
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Takes so many bytes and no more.
+    struct Stalled(usize, Vec<u8>);
+
+    impl io::Write for Stalled {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+            let length = text.len().min(self.0);
+            self.0 -= length;
+            self.1.extend_from_slice(&text[..length]);
+            if length == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(length) }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_counted_and_a_torn_line_has_an_end() {
+        let mut out = Stalled(5, Vec::new());
+        assert_eq!(write_out(&mut out, b"one\ntwo\nthree\n", 0, false, text_line), (2, true));
+        assert_eq!(write_out(&mut out, b"four\n", 2, true, text_line), (2 + 2, true));
+        out.0 = 1_000;
+        assert_eq!(write_out(&mut out, b"five\n", 4, true, text_line), (0, false));
+        let told = String::from_utf8(out.1).unwrap();
+        let lines: Vec<_> = told.lines().collect();
+        assert_eq!(lines[..3], ["one", "t", "five"]);
+        assert!(lines[3].ends_with("4 log lines were lost here: they were not read in time"), "{told}");
+    }
 
     #[test]
     fn that_lines_were_lost_is_said_in_the_form_of_the_log() {

@@ -94,7 +94,7 @@ pub(super) fn or_dash(value: Option<impl ToString>) -> String {
 
 /// A line of a table that is printed as it comes: each cell is as wide as its column or wider.
 pub(super) fn fixed_line<const COLUMNS: usize>(widths: [usize; COLUMNS], cells: [&str; COLUMNS]) -> String {
-    let cells = widths.into_iter().zip(cells).map(|(width, cell)| format!("{cell:width$}"));
+    let cells = widths.into_iter().zip(cells).map(|(width, cell)| format!("{:width$}", printable(cell)));
     cells.collect::<Vec<_>>().join("  ")
 }
 

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use maxminddb::{MaxMindDbError, Reader, WithinOptions};
 
 use super::facts::Fact;
-use super::record::{Record, Traits};
+use super::record::{Record, Traits, name};
 use crate::domain::{Flag, Timestamp};
 
 /// An open database.
@@ -30,6 +30,10 @@ impl Database {
     /// Opens what a file contains. That its records can be read is what [`Self::examine`] is for, which takes longer.
     pub(super) fn new(content: Vec<u8>) -> Result<Self, MaxMindDbError> {
         let reader = Reader::from_source(content)?;
+        // It goes with every answer.
+        if name(&reader.metadata().database_type).is_none() {
+            return Err(MaxMindDbError::invalid_database("what it calls itself is no name"));
+        }
         let is_of_anonymity = reader.metadata().database_type.to_ascii_lowercase().contains("anonymous");
         Ok(Self { reader, is_of_anonymity })
     }

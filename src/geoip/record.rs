@@ -262,7 +262,7 @@ impl<'de> Visitor<'de> for Walk<'_, 'de> {
 }
 
 /// A name as it may be shown: some databases have an empty text for what they do not know.
-fn name(text: &str) -> Option<&str> {
+pub(super) fn name(text: &str) -> Option<&str> {
     let is_fine = !text.is_empty() && text.len() <= MAX_TEXT && !text.chars().any(char::is_control);
     is_fine.then_some(text)
 }

@@ -88,6 +88,8 @@ pub(super) struct Stamp {
     file: (u64, u64),
     size: u64,
     modified: (i64, i64),
+    /// Also when somebody lets it be read.
+    changed: (i64, i64),
 }
 
 impl SourceFile {
@@ -144,6 +146,7 @@ impl SourceFile {
             file: (metadata.dev(), metadata.ino()),
             size: metadata.size(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
         })
     }
 

@@ -254,7 +254,9 @@ fn a_file_that_cannot_be_used_is_named_with_its_key() {
         "[geoip] databases: FOLDER/none.mmdb: cannot be read: No such file or directory (os error 2)"
     );
     assert_eq!(error(&[folder.path()], ""), "[geoip] databases: FOLDER: cannot be read: it is not a file");
-    for path in [&text, &half] {
+    let renamed = replaced(&whole, b"GeoLite2-City", b"GeoLite2\x1bCity");
+    let renamed = write(&folder, "renamed.mmdb", renamed);
+    for path in [&text, &half, &renamed] {
         let name = path.file_name().unwrap().to_str().unwrap();
         let message = format!("[geoip] databases: FOLDER/{name}: not a MaxMind database, or an incomplete one");
         assert_eq!(error(&[&database("city.mmdb"), path], ""), message);
@@ -263,6 +265,11 @@ fn a_file_that_cannot_be_used_is_named_with_its_key() {
         error(&[], &format!("lists.tor = [{list:?}]")),
         "[geoip.lists] tor: FOLDER/tor.txt:3: not an IP address or a network such as 10.0.0.0/8"
     );
+}
+
+fn replaced(bytes: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
+    let place = memchr::memmem::find(bytes, old).unwrap();
+    [&bytes[..place], new, &bytes[place + old.len()..]].concat()
 }
 
 #[test]

@@ -116,12 +116,15 @@ impl Broom {
         }
     }
 
-    /// Goes through the tables. What fails in one does not keep the others from being swept.
+    /// Goes through the tables side by side: one that is large, or fails, does not keep the others from being swept.
     async fn round(&mut self, store: &Store) -> Result<(), StoreError> {
         let now = self.time_of_day.look();
-        let swept = self.attempts.go(store, now, self.rules, sweep_attempts).await;
-        let swept = swept.and(self.addresses.go(store, now, self.rules, sweep_addresses).await);
-        let swept = swept.and(self.sessions.go(store, now, self.rules, sweep_sessions).await);
+        let (attempts, addresses, sessions) = tokio::join!(
+            self.attempts.go(store, now, self.rules, sweep_attempts),
+            self.addresses.go(store, now, self.rules, sweep_addresses),
+            self.sessions.go(store, now, self.rules, sweep_sessions),
+        );
+        let swept = attempts.and(addresses).and(sessions);
         let (attempts, sessions) = (self.attempts.take_deleted(), self.sessions.take_deleted());
         if attempts + sessions > 0 {
             info!(attempts, sessions; "deleted old attempts and dead sessions");

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::rt::task::spawn_blocking;
 use log::error;
+use tokio::sync::oneshot;
 
 use crate::geoip::GeoIp;
 
@@ -26,9 +26,14 @@ impl GeoIpWatch {
     pub(super) async fn keep_watching(&self) {
         while !self.geoip.knows_nothing() {
             tokio::time::sleep(INTERVAL).await;
-            let geoip = self.geoip.clone();
-            if let Err(panicked) = spawn_blocking(move || geoip.reload_changed()).await {
-                error!("the files about addresses cannot be watched: {panicked}");
+            let (geoip, (done, is_done)) = (self.geoip.clone(), oneshot::channel());
+            // Not one of the runtime's, which would not end before it.
+            let thread = std::thread::Builder::new().name("geoip".to_owned()).spawn(move || {
+                geoip.reload_changed();
+                let _ = done.send(());
+            });
+            if thread.is_err() || is_done.await.is_err() {
+                error!("the files about addresses cannot be watched: there is no thread, or it has panicked");
             }
         }
     }

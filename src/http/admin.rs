@@ -2,7 +2,8 @@
 
 use std::future::{Ready, ready};
 use std::net::TcpListener;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::dev::{Server, Service as _};
@@ -10,15 +11,16 @@ use actix_web::http::header::{ACCEPT, CONTENT_TYPE};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use log::error;
 use serde::Serialize;
-use tokio::sync::Mutex;
 
 use super::Services;
 use super::connection::{self, Answering};
 use crate::metrics::{Format, Levels};
-use crate::store::StoreError;
 
 /// A writer that has not answered by then is not ready to serve anybody.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Some monitors and load balancers; that many have descriptors among those of the server itself.
+const MAX_CONNECTIONS: usize = 16;
 
 /// Serves on a listener of its own, which must not be the public one.
 ///
@@ -43,7 +45,8 @@ pub fn serve_admin(listener: TcpListener, services: web::Data<Services>) -> std:
                 }
             })
     };
-    let server = HttpServer::new(app).workers(1).disable_signals().shutdown_timeout(1).on_connect(connection::watch);
+    let server = HttpServer::new(app).workers(1).disable_signals().shutdown_timeout(1);
+    let server = server.max_connections(MAX_CONNECTIONS).on_connect(connection::watch);
     Ok(server.listen(listener)?.run())
 }
 
@@ -65,8 +68,7 @@ async fn readiness(services: web::Data<Services>) -> HttpResponse {
         Some("the server is stopping".to_owned())
     } else {
         match tokio::time::timeout(PATIENCE, services.store.prove_writing()).await {
-            // There is much to do, and it is being done.
-            Ok(Ok(()) | Err(StoreError::Overloaded)) => None,
+            Ok(Ok(())) => None,
             Ok(Err(error)) => Some(error.to_string()),
             Err(_) => Some(format!("the disk has not answered for {} s", PATIENCE.as_secs())),
         }
@@ -103,21 +105,31 @@ async fn metrics(
 /// How many sessions there are, counted once a minute at most: it means to read all of them.
 #[derive(Debug, Default)]
 struct SessionCount {
-    /// The count, and when it was made by the steady clock. Held by whoever counts anew.
-    last: Mutex<Option<(u64, Duration)>>,
+    /// The count, and when it was made by the steady clock.
+    last: Arc<Mutex<Option<(u64, Duration)>>>,
+    is_counting: Arc<AtomicBool>,
 }
 
 impl SessionCount {
     const MAX_AGE: Duration = Duration::from_mins(1);
 
     async fn get(&self, services: &web::Data<Services>) -> Option<u64> {
-        let mut last = self.last.lock().await;
         let now = services.clock.steady();
-        if last.is_none_or(|(_, counted_at)| now >= counted_at + Self::MAX_AGE) {
-            let services = services.clone();
-            let counted = web::block(move || services.store.read(|tx| tx.count_sessions())).await;
-            *last = counted.ok().and_then(Result::ok).map(|count| (count, now));
+        let is_due = self.last().is_none_or(|(_, counted_at)| now >= counted_at + Self::MAX_AGE);
+        if is_due && !self.is_counting.swap(true, Ordering::Relaxed) {
+            let (services, last, is_counting) = (services.clone(), self.last.clone(), self.is_counting.clone());
+            let counted = web::block(move || {
+                let count = services.store.read(|tx| tx.count_sessions());
+                *last.lock().unwrap_or_else(PoisonError::into_inner) = count.ok().map(|count| (count, now));
+                is_counting.store(false, Ordering::Relaxed);
+            });
+            // What takes longer is told to whoever asks next.
+            let _ = tokio::time::timeout(PATIENCE, counted).await;
         }
-        last.map(|(count, _)| count)
+        self.last().map(|(count, _)| count)
+    }
+
+    fn last(&self) -> Option<(u64, Duration)> {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

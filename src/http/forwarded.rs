@@ -14,11 +14,13 @@ pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[Netwo
     let is_trusted = |address: IpAddr| trusted.iter().any(|proxy| proxy.contains(address));
     let mut client = peer.to_canonical();
     let lists: Vec<_> = headers.get_all("x-forwarded-for").collect();
-    let mut hops = lists.into_iter().rev().flat_map(|list| list.to_str().unwrap_or_default().rsplit(','));
+    let mut hops = lists.into_iter().rev().flat_map(|list| list.as_bytes().rsplit(|byte| *byte == b','));
     while is_trusted(client)
         && let Some(hop) = hops.next()
     {
-        let Ok(address) = hop.trim().parse::<IpAddr>() else { break };
+        let Some(address) = std::str::from_utf8(hop).ok().and_then(|hop| hop.trim().parse::<IpAddr>().ok()) else {
+            break;
+        };
         client = address.to_canonical();
     }
     client
@@ -32,7 +34,8 @@ mod tests {
     fn client(peer: &str, forwarded: &[&'static str]) -> String {
         let mut headers = HeaderMap::new();
         for list in forwarded {
-            headers.append(HeaderName::from_static("x-forwarded-for"), HeaderValue::from_static(list));
+            headers
+                .append(HeaderName::from_static("x-forwarded-for"), HeaderValue::from_bytes(list.as_bytes()).unwrap());
         }
         let trusted = ["10.0.0.0/8".parse().unwrap(), "::1".parse().unwrap()];
         client_address(peer.parse().unwrap(), &headers, &trusted).to_string()
@@ -53,5 +56,6 @@ mod tests {
         assert_eq!(client("10.0.0.1", &["1.1.1.1", "198.51.100.1", "10.0.0.2"]), "198.51.100.1");
         assert_eq!(client("10.0.0.1", &["10.0.0.3, 10.0.0.2"]), "10.0.0.3");
         assert_eq!(client("10.0.0.1", &["1.1.1.1, nonsense"]), "10.0.0.1");
+        assert_eq!(client("10.0.0.1", &["1.1.1.1, \u{ff}, 198.51.100.1"]), "198.51.100.1");
     }
 }

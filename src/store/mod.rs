@@ -27,6 +27,7 @@ mod values;
 mod writer;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use r2d2_sqlite::SqliteConnectionManager;
 
@@ -208,13 +209,31 @@ impl Store {
     }
 
     /// Goes the way of a job to the writer and back. When the last transaction failed, also the way to the disk: nothing
-    /// else would tell that it is well again while nobody signs in.
+    /// else would tell that it is well again while nobody signs in. It takes as long as the disk.
     ///
     /// # Errors
-    /// What a sign-in would fail by.
+    /// What a sign-in would fail by, but for [`StoreError::Overloaded`].
     pub async fn prove_writing(&self) -> Result<(), StoreError> {
-        let is_failing = self.writer.is_failing();
-        self.write(move |tx| if is_failing { tx.rewrite_header() } else { Ok(()) }).await
+        loop {
+            let (is_failing, batches) = (self.writer.is_failing(), self.writer.batches());
+            match self.write(move |tx| if is_failing { tx.rewrite_header() } else { Ok(()) }).await {
+                Ok(()) => {
+                    if is_failing {
+                        self.writer.is_well();
+                    }
+                    return Ok(());
+                }
+                Err(StoreError::Overloaded) => {}
+                Err(error) => return Err(error),
+            }
+            // There is much to do. Whether it is being done, the end of a batch tells.
+            while self.writer.batches() == batches {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            if !self.writer.is_failing() {
+                return Ok(());
+            }
+        }
     }
 
     /// How many bytes the WAL has on the disk.

@@ -9,7 +9,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -45,13 +45,30 @@ pub(super) struct Writer {
     queue: Option<SyncSender<Order>>,
     thread: Option<JoinHandle<()>>,
     metrics: WriterMetrics,
-    is_failing: Arc<AtomicBool>,
+    progress: Arc<Progress>,
+}
+
+/// What others see of the writer's work.
+#[derive(Debug, Default)]
+struct Progress {
+    /// Whether what was last to be written was not.
+    is_failing: AtomicBool,
+    /// The batches that have been worked off, whether they were committed or not.
+    batches: AtomicU64,
+}
+
+impl Progress {
+    fn set_failing(&self, is_failing: bool) {
+        if self.is_failing.swap(is_failing, Ordering::Relaxed) && !is_failing {
+            info!("the database can be written again");
+        }
+    }
 }
 
 impl Writer {
     pub(super) fn start(connection: Connection, path: &Path, metrics: WriterMetrics) -> Result<Self, OpenError> {
         let (queue, orders) = sync_channel(MAX_QUEUE);
-        let is_failing = Arc::<AtomicBool>::default();
+        let progress = Arc::<Progress>::default();
         open_file::be_patient(&connection);
         let mut desk = Desk {
             connection: Some(connection),
@@ -59,18 +76,28 @@ impl Writer {
             is_gone: false,
             clock: Clock::system(),
             metrics: metrics.clone(),
-            is_failing: is_failing.clone(),
+            progress: progress.clone(),
         };
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || desk.work_off(&orders))
             .map_err(OpenError::Thread)?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), metrics, is_failing })
+        Ok(Self { queue: Some(queue), thread: Some(thread), metrics, progress })
     }
 
-    /// Whether the last transaction failed.
+    /// Whether what was last to be written was not.
     pub(super) fn is_failing(&self) -> bool {
-        self.is_failing.load(Ordering::Relaxed)
+        self.progress.is_failing.load(Ordering::Relaxed)
+    }
+
+    /// Something was written after a failure that does not count as a change.
+    pub(super) fn is_well(&self) {
+        self.progress.set_failing(false);
+    }
+
+    /// How many batches have been worked off, whether they were committed or not.
+    pub(super) fn batches(&self) -> u64 {
+        self.progress.batches.load(Ordering::Relaxed)
     }
 
     /// Puts a job into the queue. The receiver gets its result after the commit.
@@ -125,7 +152,7 @@ struct Desk {
     is_gone: bool,
     clock: Clock,
     metrics: WriterMetrics,
-    is_failing: Arc<AtomicBool>,
+    progress: Arc<Progress>,
 }
 
 impl Desk {
@@ -143,6 +170,7 @@ impl Desk {
                 error!("a batch of {} jobs was not committed: {failure}", batch.jobs.len());
             }
             self.metrics.waiting.dec_by(batch.len());
+            self.progress.batches.fetch_add(1, Ordering::Relaxed);
             for job in batch.jobs {
                 job.answer(failure.as_ref());
             }
@@ -169,8 +197,11 @@ impl Desk {
             self.metrics.batch.observe(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
         }
         self.metrics.failures.inc_by(result.is_err().into());
-        if self.is_failing.swap(result.is_err(), Ordering::Relaxed) && result.is_ok() {
-            info!("the database can be written again");
+        match &result {
+            Ok(true) => self.progress.set_failing(false),
+            // Nothing was written, which a full disk, too, lets happen.
+            Ok(false) => {}
+            Err(_) => self.progress.set_failing(true),
         }
         (result.map(drop), took)
     }
@@ -330,6 +361,11 @@ mod tests {
                 assert!(error.to_string().contains("database or disk is full"), "{error}");
             }
             assert!(filling.unwrap_err().to_string().contains("database or disk is full"));
+            assert!(store.writer.is_failing());
+            store.write(|_| Ok(())).await.unwrap();
+            assert!(store.writer.is_failing(), "nothing was written");
+            store.prove_writing().await.unwrap();
+            assert!(!store.writer.is_failing());
             store.write(|tx| tx.upsert_organisation("after", NOW).map(drop)).await.unwrap();
         });
         assert!(names(store).contains(&"after".to_owned()));

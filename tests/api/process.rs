@@ -116,8 +116,10 @@ impl TestProcess {
 
     /// Where it tells of its health, as it has logged.
     pub fn admin_address(&self) -> SocketAddr {
+        // The log comes a moment later than the welcome.
+        eventually(|| self.log().contains("health and metrics"));
         let log = self.log();
-        let line = log.lines().find(|line| line.contains("health and metrics")).expect("there is [admin] listen");
+        let line = log.lines().find(|line| line.contains("health and metrics")).unwrap();
         line.rsplit_once("address=").unwrap().1.parse().unwrap()
     }
 

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use rustix::fs::statvfs;
@@ -176,6 +177,15 @@ impl Server {
     fn post(&self, key: &str, path: &str, body: &Value) -> Result<Answer, String> {
         let request = self.agent.post(format!("{}/{path}?apiKey={key}", self.url));
         Answer::read(request.header("content-type", "application/json").send(body.to_string()))
+    }
+
+    /// Whether it says on the operator's port, which is in its log, that sign-ins would succeed.
+    pub fn is_ready(&self, shop: &Shop<'_>) -> bool {
+        let address = || Some(shop.log().split_once("health and metrics address=")?.1.split_once('\n')?.0.to_owned());
+        // The log comes a moment later than the welcome.
+        let address = (0..1_000).map(|_| thread::sleep(Duration::from_millis(10))).find_map(|()| address()).unwrap();
+        let url = format!("http://{address}/health/ready");
+        Answer::read(self.agent.get(url).call()).unwrap().status == 200
     }
 
     /// How the server has ended, if it has.

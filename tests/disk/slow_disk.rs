@@ -39,8 +39,9 @@ const THROTTLED: &str = "throttled@shop.example";
 pub fn run(shim: &Shim) -> anyhow::Result<String> {
     const { assert!(LONGEST.as_secs() < CLIENT_TIMEOUT.as_secs() / 2) };
     allow_connections()?;
-    let shop = Shop::open(Some(shim), &Files::new());
+    let shop = Shop::configured(Some(shim), &Files::new(), "[admin]\nlisten = \"127.0.0.1:0\"\n");
     let server = shop.serve().unwrap();
+    ensure!(server.is_ready(&shop));
     let earlier = server.sign_in("earlier@shop.example").unwrap();
     let key = shop.create_key("prod");
     let mut answers = 1;
@@ -57,7 +58,7 @@ pub fn run(shim: &Shim) -> anyhow::Result<String> {
                 scope.spawn(move || crowd.sign_in(&caller(number)))
             })
             .collect();
-        let others = serves_who_writes_nothing(&crowd, &earlier, &key);
+        let others = serves_who_writes_nothing(&crowd, &shop, &earlier, &key);
         crowd.disk_moves();
         shop.orders.slow_down(SLOW);
         shop.create_key("prod");
@@ -163,13 +164,14 @@ fn retry_after(answer: &Answer) -> anyhow::Result<Duration> {
 }
 
 /// While the queue is full and no commit ends: refusals, reads, and what the throttle refuses.
-fn serves_who_writes_nothing(crowd: &Crowd, earlier: &str, key: &str) -> anyhow::Result<()> {
+fn serves_who_writes_nothing(crowd: &Crowd, shop: &Shop<'_>, earlier: &str, key: &str) -> anyhow::Result<()> {
     let begin = crowd.clock.steady();
     while crowd.refusals.load(Ordering::Relaxed) < REFUSED {
         let waited = crowd.clock.steady().saturating_sub(begin);
         ensure!(waited < CLIENT_TIMEOUT, "{:?} of {REFUSED} callers are refused", crowd.refusals);
         thread::sleep(Duration::from_millis(1));
     }
+    ensure!(!crowd.server.is_ready(shop), "the queue is full, and no batch is worked off");
     ensure!(crowd.server.is_logged_in(earlier), "account info while the disk hangs");
     ensure!(crowd.server.ping(key).is_ok_and(|answer| answer.status == 200), "a ping while the disk hangs");
     // A key that takes nothing from the throttle is given nothing back.
