@@ -27,7 +27,8 @@ fuzz_target!(|file: &[u8]| {
     }
     rejects.flush().expect("memory can be written");
     drop(rejects);
-    if found.is_empty() {
+    // (The reader of CSV takes a byte order mark off behind the header, too.)
+    if found.is_empty() || file.windows(3).any(|bytes| bytes == "\u{feff}".as_bytes()) {
         return;
     }
     // What a file is, its first line tells: of JSON lines, that may be what is wrong; a header has no spaces any more.
