@@ -300,7 +300,10 @@ mod tests {
                 "config.toml:1: invalid type: map, expected [[organisation]] with two brackets, once for each",
             ),
             ("[[organisation]]\napi_keys = []", "config.toml:1: missing field `name`"),
-            ("[retention]\nlogin_attempts = 90", "config.toml:2: invalid type: integer"),
+            (
+                "[retention]\nlogin_attempts = 90",
+                "config.toml:2: invalid type: integer `90`, expected a duration such as \"90d\"",
+            ),
             ("[retention]\nlogin_attempts = \"0d\"", "config.toml:2: a duration must be more than zero"),
             ("[retention]\nsessions = \"90d\"", "config.toml:2: unknown field `sessions`"),
             ("[geoip]\ndatabases = \"a.mmdb\"", "config.toml:2: invalid type: string"),

@@ -206,13 +206,16 @@ pub(super) fn some_socket_address<'de, D: Deserializer<'de>>(deserializer: D) ->
 
 /// Reads a value that is written as text by its `FromStr`, within the visit, so that an error knows its line also in
 /// a list of several lines.
-struct Text<Value>(PhantomData<Value>);
+struct Text<Value> {
+    expected: &'static str,
+    value: PhantomData<Value>,
+}
 
 impl<Value: FromStr<Err: fmt::Display>> de::Visitor<'_> for Text<Value> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string")
+        f.write_str(self.expected)
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Value, E> {
@@ -221,16 +224,26 @@ impl<Value: FromStr<Err: fmt::Display>> de::Visitor<'_> for Text<Value> {
 }
 
 macro_rules! deserialize_from_str {
-    ($($value:ty),+) => {$(
+    ($($value:ty: $expected:literal,)+) => {$(
         impl<'de> Deserialize<'de> for $value {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_str(Text(PhantomData))
+                deserializer.deserialize_str(Text { expected: $expected, value: PhantomData })
             }
         }
     )+};
 }
 
-deserialize_from_str!(Period, OrganisationName, ApiKey, Origin, DnsServer, Network, FilePath, CountryCode, Flag);
+deserialize_from_str! {
+    ApiKey: "an API key in quotes",
+    CountryCode: "a country code such as \"CZ\"",
+    DnsServer: "a DNS server such as \"127.0.0.1\"",
+    FilePath: "a path in quotes",
+    Flag: "a flag such as \"tor\"",
+    Network: "an address or a network such as \"10.0.0.0/8\"",
+    OrganisationName: "a name in quotes",
+    Origin: "an origin such as \"https://shop.example\"",
+    Period: "a duration such as \"90d\"",
+}
 
 #[cfg(test)]
 mod tests {

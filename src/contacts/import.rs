@@ -10,6 +10,9 @@ use crate::store::{Database, NewCustomer, StoreError, Tx};
 /// Contacts in one transaction. Sign-ins wait for it: it takes some ten milliseconds.
 const BATCH: usize = 200;
 
+/// Their rows, which are kept for as long, do not grow beyond it: a column that is ignored may hold anything.
+const BATCH_BYTES: usize = 16 << 20;
+
 /// The pause between two transactions: a server that waits for the lock asks for it every millisecond.
 const PAUSE: Duration = Duration::from_millis(2);
 
@@ -34,6 +37,7 @@ pub struct Importer<'d> {
     canonicalization: Canonicalization,
     clock: Clock,
     batch: Vec<(Row, Contact)>,
+    batch_bytes: usize,
     report: ImportReport,
 }
 
@@ -46,7 +50,15 @@ impl<'d> Importer<'d> {
         canonicalization: Canonicalization,
         clock: Clock,
     ) -> Self {
-        Self { database, organisation, canonicalization, clock, batch: Vec::new(), report: ImportReport::default() }
+        Self {
+            database,
+            organisation,
+            canonicalization,
+            clock,
+            batch: Vec::new(),
+            batch_bytes: 0,
+            report: ImportReport::default(),
+        }
     }
 
     /// Takes a contact. Now and then it writes those that it has taken, and gives the rows among them whose
@@ -55,8 +67,9 @@ impl<'d> Importer<'d> {
     /// # Errors
     /// When the database fails.
     pub fn add(&mut self, row: Row, contact: Contact) -> Result<Vec<Row>, StoreError> {
+        self.batch_bytes += row.bytes();
         self.batch.push((row, contact));
-        if self.batch.len() < BATCH { Ok(Vec::new()) } else { self.write() }
+        if self.batch.len() < BATCH && self.batch_bytes < BATCH_BYTES { Ok(Vec::new()) } else { self.write() }
     }
 
     /// What has been written so far.
@@ -71,6 +84,7 @@ impl<'d> Importer<'d> {
     /// When the database fails. Nothing of it is written then.
     pub fn write(&mut self) -> Result<Vec<Row>, StoreError> {
         let (batch, now) = (std::mem::take(&mut self.batch), self.clock.now());
+        self.batch_bytes = 0;
         let (organisation, rules) = (self.organisation, self.canonicalization);
         let fates = in_short_transaction(self.database, &self.clock, |tx| {
             batch

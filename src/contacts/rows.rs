@@ -54,6 +54,14 @@ impl Row {
     pub fn read(&mut self, defaults: &Defaults) -> Result<Contact, Vec<String>> {
         Contact::read(std::mem::take(&mut self.record), defaults)
     }
+
+    /// How many bytes it has in the file, or somewhat fewer.
+    pub(super) fn bytes(&self) -> usize {
+        match &self.raw {
+            Raw::Csv(cells) => cells.as_slice().len(),
+            Raw::Json(line) => line.len(),
+        }
+    }
 }
 
 /// The rows of a file.

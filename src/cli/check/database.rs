@@ -14,6 +14,8 @@ pub(super) struct Facts {
     pub(super) keys_made: usize,
     /// The keys that the command line ended, and that open nothing although they may stand in the file.
     pub(super) keys_ended: Vec<Digest>,
+    /// The customers that are not found by their address as `email.canonicalization` is now.
+    kept_otherwise: u64,
     /// When the newest of what is recorded happened.
     pub(super) newest: Option<Timestamp>,
 }
@@ -22,7 +24,7 @@ pub(super) struct Facts {
 pub(super) fn check(context: &Context) -> (Vec<Finding>, Option<Facts>) {
     let path = &context.config.database.path;
     let (mut findings, facts) = match Database::open_existing(path) {
-        Ok(mut database) => (check_content(path, &database), ask(&mut database, context.clock.now()).ok()),
+        Ok(mut database) => (check_content(path, &database), ask(context, &mut database).ok()),
         Err(OpenError::Missing { .. }) => (vec![check_missing(path)], Some(Facts::default())),
         Err(OpenError::Older { found, known, .. }) => {
             let message = format!("version {found}: the server upgrades it to {known}");
@@ -31,6 +33,7 @@ pub(super) fn check(context: &Context) -> (Vec<Finding>, Option<Facts>) {
         Err(error @ OpenError::Newer { .. }) => (vec![wrong("schema", &error)], None),
         Err(error) => (vec![wrong("database", &error)], None),
     };
+    findings.extend(facts.as_ref().and_then(check_canonicalization));
     findings.extend(check_mode("database file", path, "the customers' addresses"));
     (findings, facts)
 }
@@ -53,12 +56,28 @@ fn check_missing(path: &Path) -> Finding {
     check_place(path).map_or_else(|error| wrong("database", &error), |()| Finding::new("database", State::Ok, message))
 }
 
-fn ask(database: &mut Database, now: Timestamp) -> Result<Facts, StoreError> {
+/// Whether the customers are kept as they are looked for.
+fn check_canonicalization(facts: &Facts) -> Option<Finding> {
+    let customers = match facts.kept_otherwise {
+        0 => return None,
+        1 => "1 customer is".to_owned(),
+        count => format!("{count} customers are"),
+    };
+    let message = format!(
+        "{customers} kept under another setting and cannot be found by address: change it back, or give each the new form \
+         with magic-auth customer set-email CUREFNO ADDRESS"
+    );
+    Some(Finding::new("email.canonicalization", State::Warning, message))
+}
+
+fn ask(context: &Context, database: &mut Database) -> Result<Facts, StoreError> {
+    let (now, rules) = (context.clock.now(), context.config.email.canonicalization);
     database.read(|tx| {
         let keys = tx.list_keys()?.into_iter().filter(|key| key.source == KeySource::Cli);
         let (made, ended): (Vec<_>, Vec<_>) = keys.partition(|key| key.state(now) == KeyState::Active);
         let keys_ended = ended.into_iter().map(|key| key.digest).collect();
-        Ok(Facts { keys_made: made.len(), keys_ended, newest: tx.find_newest_moment()? })
+        let kept_otherwise = tx.count_kept_otherwise(rules)?;
+        Ok(Facts { keys_made: made.len(), keys_ended, kept_otherwise, newest: tx.find_newest_moment()? })
     })
 }
 

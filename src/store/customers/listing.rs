@@ -4,7 +4,9 @@ use rusqlite::types::ToSql;
 use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::{ACCOUNT_COLUMNS, ACCOUNT_WIDTH, Account, read_account};
-use crate::domain::{CanonicalEmail, CuRefNo, CustomerId, OrganisationId, PhoneNumber, Timestamp};
+use crate::domain::{
+    CanonicalEmail, Canonicalization, CuRefNo, CustomerId, EmailAddress, OrganisationId, PhoneNumber, Timestamp,
+};
 use crate::store::bans::is_active_ban;
 use crate::store::{BanRow, StoreError, Tx};
 
@@ -189,6 +191,27 @@ impl Tx<'_> {
         )?;
         let wanted = rows.filter(|row| row.as_ref().map_or(true, &is_wanted));
         Ok(wanted.take(filter.limit).collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// How many customers are kept under another canonical address than these rules give: by their address, nobody finds
+    /// them. Reads the whole table.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn count_kept_otherwise(&self, rules: Canonicalization) -> Result<u64, StoreError> {
+        let mut statement = self.prepare(
+            "SELECT email, email_canonical FROM customers
+            WHERE email IS NOT NULL AND email_canonical NOT GLOB 'sandbox:*'",
+        )?;
+        let is_otherwise = |row: &Row<'_>| {
+            let (email, kept) = (row.get::<_, String>(0)?, row.get::<_, String>(1)?);
+            Ok(EmailAddress::parse(&email).is_ok_and(|email| email.canonical(rules).as_str() != kept))
+        };
+        let mut count = 0;
+        for is_otherwise in statement.query_map([], is_otherwise)? {
+            count += u64::from(is_otherwise?);
+        }
+        Ok(count)
     }
 
     /// The customers whom this one brought: how many, and the newest of them, at most `limit`. Reads the

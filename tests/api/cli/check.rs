@@ -127,6 +127,30 @@ fn what_was_recorded_in_the_future_is_a_warning() {
 }
 
 #[test]
+fn customers_who_are_kept_under_another_canonicalization_are_a_warning() {
+    let app = spawn_app();
+    let said = || {
+        let lines = app.cli_ok(&["check"]);
+        lines.lines().find(|line| line.starts_with("email.canonicalization")).map(single_spaced)
+    };
+    for email in ["jan.novak@gmail.com", "eva@barasek.com"] {
+        app.shop().identity(email);
+    }
+    app.client(SHOP_DEV).identity("ok@magic.test");
+    assert_eq!(said(), None);
+    app.edit_config("[server]", "email.canonicalization = \"none\"\n[server]");
+    let warning = said().unwrap();
+    assert!(
+        warning.starts_with("email.canonicalization WARNING 1 customer is kept under another setting"),
+        "{warning}"
+    );
+    let show = app.cli_ok(&["customer", "list", "--organisation", "shop", "--search", "novak", "--json"]);
+    let reference = serde_json::from_str::<Value>(&show).unwrap()[0]["cuRefNo"].as_str().unwrap().to_owned();
+    app.operator(&["set-email", &reference, "jan.novak@gmail.com"]);
+    assert_eq!(said(), None);
+}
+
+#[test]
 fn files_that_others_can_read_are_a_warning() {
     let app = spawn_app();
     for file in ["config.toml", "magic-auth.db"] {
