@@ -108,7 +108,8 @@ fn write_out(out: &mut impl io::Write, text: &[u8], lost: usize, is_torn: bool, 
     }
     let written = write_as_much_as_possible(out, &whole);
     let (written, unwritten) = whole.split_at(written);
-    let count = memchr::memchr_iter(b'\n', unwritten).count();
+    // The end of the torn line is no line.
+    let count = memchr::memchr_iter(b'\n', unwritten).count() - usize::from(is_torn && written.is_empty());
     let is_torn = written.last().map_or(is_torn, |last| *last != b'\n');
     // What was lost before is lost still when nothing says so.
     (if lost > 0 && count > 0 { count - 1 + lost } else { count }, is_torn)
@@ -129,7 +130,7 @@ fn write_as_much_as_possible(out: &mut impl io::Write, text: &[u8]) -> usize {
 }
 
 fn lost_line(lost: usize, line: Layout) -> String {
-    let args = format_args!("{lost} log lines were lost here: they were not read in time");
+    let args = format_args!("{lost} log lines were lost here: they could not be written in time");
     line(&Record::builder().level(Level::Warn).args(args).build())
 }
 
@@ -177,18 +178,18 @@ mod tests {
     fn what_could_not_be_written_is_counted_and_a_torn_line_has_an_end() {
         let mut out = Stalled(5, Vec::new());
         assert_eq!(write_out(&mut out, b"one\ntwo\nthree\n", 0, false, text_line), (2, true));
-        assert_eq!(write_out(&mut out, b"four\n", 2, true, text_line), (2 + 2, true));
+        assert_eq!(write_out(&mut out, b"four\n", 2, true, text_line), (2 + 1, true));
         out.0 = 1_000;
-        assert_eq!(write_out(&mut out, b"five\n", 4, true, text_line), (0, false));
+        assert_eq!(write_out(&mut out, b"five\n", 3, true, text_line), (0, false));
         let told = String::from_utf8(out.1).unwrap();
         let lines: Vec<_> = told.lines().collect();
         assert_eq!(lines[..3], ["one", "t", "five"]);
-        assert!(lines[3].ends_with("4 log lines were lost here: they were not read in time"), "{told}");
+        assert!(lines[3].ends_with("3 log lines were lost here: they could not be written in time"), "{told}");
     }
 
     #[test]
     fn that_lines_were_lost_is_said_in_the_form_of_the_log() {
-        let message = "7 log lines were lost here: they were not read in time";
+        let message = "7 log lines were lost here: they could not be written in time";
         assert_eq!(lost_line(7, text_line)[24..], format!(" WARN  {message}"));
         let line: serde_json::Value = serde_json::from_str(&lost_line(7, json_line)).unwrap();
         assert_eq!((&line["level"], &line["message"]), (&"warn".into(), &message.into()));

@@ -61,7 +61,8 @@ pub struct Levels {
 struct LevelGauges {
     throttle_keys: Family<[(&'static str, &'static str); 1], Gauge>,
     wal_bytes: Gauge,
-    sessions: Gauge,
+    /// One, once it is known.
+    sessions: Family<[(&'static str, &'static str); 0], Gauge>,
     geoip_ages: Family<[(&'static str, String); 1], Gauge>,
 }
 
@@ -189,7 +190,7 @@ impl LevelGauges {
         }
         self.wal_bytes.set(to_gauge(levels.wal_bytes));
         if let Some(sessions) = levels.sessions {
-            self.sessions.set(to_gauge(sessions));
+            self.sessions.get_or_create(&[]).set(to_gauge(sessions));
         }
         self.geoip_ages.clear();
         for (file, age) in &levels.geoip_ages {

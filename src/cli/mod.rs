@@ -166,7 +166,7 @@ fn pick<'r, R>(known: &'r [R], name_of: impl Fn(&R) -> &str, name: Option<&str>)
     match (name, known) {
         (_, []) => {
             bail!(
-                "there is no organisation: add an [[organisation]] to the configuration, or name another one with --config"
+                "there is no organisation: add an [[organisation]] to the configuration and start the server, or name another configuration with --config"
             )
         }
         (None, [only]) => Ok(only),

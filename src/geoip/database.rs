@@ -30,8 +30,9 @@ impl Database {
     /// Opens what a file contains. That its records can be read is what [`Self::examine`] is for, which takes longer.
     pub(super) fn new(content: Vec<u8>) -> Result<Self, MaxMindDbError> {
         let reader = Reader::from_source(content)?;
-        // It goes with every answer.
-        if name(&reader.metadata().database_type).is_none() {
+        // What it calls itself goes with every answer. Some call themselves nothing.
+        let own_name = reader.metadata().database_type.as_str();
+        if !own_name.is_empty() && name(own_name).is_none() {
             return Err(MaxMindDbError::invalid_database("what it calls itself is no name"));
         }
         let is_of_anonymity = reader.metadata().database_type.to_ascii_lowercase().contains("anonymous");

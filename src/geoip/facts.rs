@@ -79,7 +79,7 @@ impl From<Flag> for Fact {
     }
 }
 
-/// The flags of an address; `None` when no source could know.
+/// The flags of an address; `null` when no source could know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[expect(missing_docs, reason = "they are those of `Flag`")]
 pub struct Flags {
@@ -119,7 +119,7 @@ pub struct IpTraits {
     pub flags: Flags,
 }
 
-/// All that is known of an address, and from where. What is not known is `None`, and `null` in JSON.
+/// All that is known of an address, and from where. What is not known is `null`.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct IpFacts {
@@ -128,15 +128,15 @@ pub struct IpFacts {
     pub ip: IpAddr,
     /// What it is for. Of an address that is not public, nothing else is known.
     pub kind: AddressKind,
-    /// The IPv4 address that was looked up, of an IPv6 address that stands for it.
+    /// For an IPv6 address that stands for an IPv4 address: the latter, which was looked up.
     #[schema(value_type = Option<String>)]
     pub embedded: Option<Ipv4Addr>,
-    /// Its name in the DNS, of which it is an address again.
+    /// Its name in the DNS, if that name resolves back to the address.
     pub reverse_dns: Option<String>,
     /// Where it is.
     #[schema(value_type = Option<String>, example = "US")]
     pub country: Option<CountryCode>,
-    /// The largest part of the country, in English.
+    /// The largest subdivision of the country that the place is in, in English.
     pub region: Option<String>,
     /// The place, in English.
     pub city: Option<String>,
@@ -183,7 +183,7 @@ impl IpFacts {
 pub struct SourceOfFacts {
     /// What the database calls itself, or the name of the list.
     pub name: String,
-    /// The day on which it was made; `None`: it does not say.
+    /// The day on which it was made; `null`: it does not say.
     pub date: Option<String>,
     /// The facts.
     pub facts: Vec<Fact>,

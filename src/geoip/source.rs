@@ -88,7 +88,7 @@ pub(super) struct Stamp {
     file: (u64, u64),
     size: u64,
     modified: (i64, i64),
-    /// Also when somebody lets it be read.
+    /// Changes also when somebody makes it readable.
     changed: (i64, i64),
 }
 

@@ -19,7 +19,7 @@ use crate::store::Account;
     get,
     path = "",
     tag = "customer",
-    params(("identityId" = Option<String>, Query, description = "What stands for the session", example = "Z9CPkS2o3UV163VQn5OUv0T8BQi8Fvdg")),
+    params(("identityId" = Option<String>, Query, description = "The identity id that the sign-in returned", example = "Z9CPkS2o3UV163VQn5OUv0T8BQi8Fvdg")),
     responses(
         (
             status = 200,

@@ -101,7 +101,7 @@ fn presented_key(query: &str, body: Option<&Fields>, headers: &HeaderMap) -> Opt
         Value::Text(key) => Some(key.clone()).filter(|key| !key.is_empty()),
         Value::Null => None,
         // It is there, and no key.
-        Value::Other => Some(String::new()),
+        Value::NotUtf8 | Value::Other => Some(String::new()),
     };
     in_query.or_else(in_body).or_else(|| bearer(headers))
 }

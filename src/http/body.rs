@@ -104,7 +104,7 @@ fn form(body: &[u8]) -> Result<Fields, ApiError> {
     let mut fields = Fields::default();
     for (name, value) in form_urlencoded::parse(body) {
         let is_text = is_utf8 || !value.contains(char::REPLACEMENT_CHARACTER);
-        fields.add(form_name(&name)?, if is_text { Value::Text(value.into_owned()) } else { Value::Other });
+        fields.add(form_name(&name)?, if is_text { Value::Text(value.into_owned()) } else { Value::NotUtf8 });
     }
     Ok(fields)
 }
@@ -130,8 +130,9 @@ async fn multipart(media_type: &Mime, body: Bytes) -> Result<Fields, ApiError> {
         let is_file = disposition.get_filename().is_some() || disposition.get_filename_ext().is_some();
         let value = part.bytes().await.map_err(|_| malformed_multipart())?;
         let value = match String::from_utf8(value.into()) {
-            Ok(text) if !is_file => Value::Text(text),
-            _ => Value::Other,
+            _ if is_file => Value::Other,
+            Ok(text) => Value::Text(text),
+            Err(_) => Value::NotUtf8,
         };
         fields.add(name, value);
     }

@@ -23,6 +23,8 @@ pub(super) enum Value {
     Text(String),
     /// JSON's `null`, which counts as absent.
     Null,
+    /// What is no text, for its bytes are not UTF-8. (JSON has none of it.)
+    NotUtf8,
     /// Anything else.
     Other,
 }
@@ -64,6 +66,7 @@ impl Reader {
         match self.fields.values.remove(name) {
             Some(Value::Text(text)) => return text,
             Some(Value::Null | Value::Other) => self.note(name, "must be a string"),
+            Some(Value::NotUtf8) => self.note(name, "must be UTF-8"),
             None => self.note(name, "is required"),
         }
         String::new()
@@ -74,6 +77,7 @@ impl Reader {
         match self.fields.values.remove(name) {
             Some(Value::Text(text)) => return Some(text),
             Some(Value::Other) => self.note(name, "must be a string or null"),
+            Some(Value::NotUtf8) => self.note(name, "must be UTF-8"),
             Some(Value::Null) | None => {}
         }
         None

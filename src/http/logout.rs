@@ -50,7 +50,7 @@ pub(super) async fn handle(
 #[schema(rename_all = "camelCase")]
 #[expect(dead_code, reason = "it describes the body, which is read field by field")]
 struct LogoutRequest {
-    /// What stands for the session.
+    /// The identity id that the sign-in returned.
     #[schema(example = "Z9CPkS2o3UV163VQn5OUv0T8BQi8Fvdg")]
     identity_id: String,
     /// The API key, when it is not in the query.

@@ -30,7 +30,7 @@ use crate::store::StoreError;
             in this order. (OpenAPI has no security scheme for the second.) A key may be limited to some of the \
             operations: each says with its 403 what it needs.\n\n\
             With a `DEV_` key, and only with one, the addresses `e001@magic.test` to `e007@magic.test` answer with that \
-            code, and `ok@magic.test` with a session of a sandbox customer. Nothing of it counts but in the key's quota.",
+            code, and `ok@magic.test` with a session of a sandbox customer. None of this counts, except in the key's quota.",
         license(name = "MIT", identifier = "MIT")
     ),
     tags(

@@ -7,7 +7,7 @@ use super::reply::Success;
 
 /// Ask whether the service is there
 ///
-/// And whether the key is in force, and what is left of its quota.
+/// Also tells whether the key is in force and, in headers, what is left of its quota.
 #[utoipa::path(
     get,
     path = "",

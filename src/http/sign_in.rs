@@ -133,7 +133,7 @@ struct SignInRequest {
     /// ignored.
     #[schema(example = "1cGIHvFoQDGLAbcA")]
     referral_id: Option<String>,
-    /// The API key, when it is not in the query. With a key in the query, its value does not matter.
+    /// The API key, when it is not in the query. With a key in the query, any string is accepted and ignored.
     api_key: Option<String>,
 }
 
@@ -160,7 +160,7 @@ enum SignInAnswer {
 struct SignedIn {
     #[schema(inline)]
     success: Always<true>,
-    /// What stands for the session, and is its secret.
+    /// Identifies the session, and is its secret.
     #[schema(pattern = "^[A-Za-z0-9]{32}$", example = "Z9CPkS2o3UV163VQn5OUv0T8BQi8Fvdg")]
     identity_id: String,
 }

@@ -215,11 +215,12 @@ impl Store {
     /// What a sign-in would fail by, but for [`StoreError::Overloaded`].
     pub async fn prove_writing(&self) -> Result<(), StoreError> {
         loop {
-            let (is_failing, batches) = (self.writer.is_failing(), self.writer.batches());
+            let (failures, batches) = (self.writer.failures(), self.writer.batches());
+            let is_failing = self.writer.is_failing();
             match self.write(move |tx| if is_failing { tx.rewrite_header() } else { Ok(()) }).await {
                 Ok(()) => {
                     if is_failing {
-                        self.writer.is_well();
+                        self.writer.overcome(failures);
                     }
                     return Ok(());
                 }

@@ -33,8 +33,12 @@ fn refused(path: PathBuf, owner: u32, cause: Errno) -> OpenError {
 }
 
 fn check_folder(folder: &Path) -> Result<(), OpenError> {
-    if !folder.is_dir() {
-        return Err(OpenError::NoFolder { path: folder.to_owned() });
+    match std::fs::metadata(folder) {
+        Ok(found) if found.is_dir() => {}
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+            return Err(OpenError::ForbiddenFolder { path: folder.to_owned(), cause });
+        }
+        _ => return Err(OpenError::NoFolder { path: folder.to_owned() }),
     }
     access(folder, Access::WRITE_OK | Access::EXEC_OK)
         .map_err(|cause| OpenError::ForbiddenFolder { path: folder.to_owned(), cause: cause.into() })

@@ -9,7 +9,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -51,15 +51,22 @@ pub(super) struct Writer {
 /// What others see of the writer's work.
 #[derive(Debug, Default)]
 struct Progress {
-    /// Whether what was last to be written was not.
-    is_failing: AtomicBool,
     /// The batches that have been worked off, whether they were committed or not.
     batches: AtomicU64,
+    /// Those that were not.
+    failures: AtomicU64,
+    /// So many failures there had been when last something was written.
+    overcome: AtomicU64,
 }
 
 impl Progress {
-    fn set_failing(&self, is_failing: bool) {
-        if self.is_failing.swap(is_failing, Ordering::Relaxed) && !is_failing {
+    fn is_failing(&self) -> bool {
+        self.failures.load(Ordering::Acquire) > self.overcome.load(Ordering::Acquire)
+    }
+
+    /// Something was written after so many failures.
+    fn overcome(&self, failures: u64) {
+        if self.overcome.fetch_max(failures, Ordering::AcqRel) < failures {
             info!("the database can be written again");
         }
     }
@@ -87,17 +94,22 @@ impl Writer {
 
     /// Whether what was last to be written was not.
     pub(super) fn is_failing(&self) -> bool {
-        self.progress.is_failing.load(Ordering::Relaxed)
+        self.progress.is_failing()
     }
 
-    /// Something was written after a failure that does not count as a change.
-    pub(super) fn is_well(&self) {
-        self.progress.set_failing(false);
+    /// How many batches have failed.
+    pub(super) fn failures(&self) -> u64 {
+        self.progress.failures.load(Ordering::Acquire)
+    }
+
+    /// After so many failures, something was written that does not count as a change.
+    pub(super) fn overcome(&self, failures: u64) {
+        self.progress.overcome(failures);
     }
 
     /// How many batches have been worked off, whether they were committed or not.
     pub(super) fn batches(&self) -> u64 {
-        self.progress.batches.load(Ordering::Relaxed)
+        self.progress.batches.load(Ordering::Acquire)
     }
 
     /// Puts a job into the queue. The receiver gets its result after the commit.
@@ -170,7 +182,7 @@ impl Desk {
                 error!("a batch of {} jobs was not committed: {failure}", batch.jobs.len());
             }
             self.metrics.waiting.dec_by(batch.len());
-            self.progress.batches.fetch_add(1, Ordering::Relaxed);
+            self.progress.batches.fetch_add(1, Ordering::Release);
             for job in batch.jobs {
                 job.answer(failure.as_ref());
             }
@@ -191,17 +203,18 @@ impl Desk {
         let started = self.clock.steady();
         let result = self.commit(batch);
         let took = self.clock.steady().saturating_sub(started);
-        // What wrote nothing did not wait for the disk, and says nothing of it.
+        // What changed nothing hardly ever waited for the disk, and says nothing of it.
         if !matches!(result, Ok(false)) {
             self.metrics.commit.observe(took.as_secs_f64());
             self.metrics.batch.observe(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
         }
         self.metrics.failures.inc_by(result.is_err().into());
         match &result {
-            Ok(true) => self.progress.set_failing(false),
+            // This thread alone counts failures.
+            Ok(true) => self.progress.overcome(self.progress.failures.load(Ordering::Relaxed)),
             // Nothing was written, which a full disk, too, lets happen.
             Ok(false) => {}
-            Err(_) => self.progress.set_failing(true),
+            Err(_) => _ = self.progress.failures.fetch_add(1, Ordering::Release),
         }
         (result.map(drop), took)
     }

@@ -15,7 +15,7 @@ pub(super) struct Facts {
     /// The keys that the command line ended, and that open nothing although they may stand in the file.
     pub(super) keys_ended: Vec<Digest>,
     /// The customers that are not found by their address as `email.canonicalization` is now.
-    kept_otherwise: u64,
+    kept_otherwise: (usize, Vec<String>),
     /// When the newest of what is recorded happened.
     pub(super) newest: Option<Timestamp>,
 }
@@ -58,14 +58,17 @@ fn check_missing(path: &Path) -> Finding {
 
 /// Whether the customers are kept as they are looked for.
 fn check_canonicalization(facts: &Facts) -> Option<Finding> {
-    let customers = match facts.kept_otherwise {
+    let (count, oldest) = &facts.kept_otherwise;
+    let customers = match count {
         0 => return None,
         1 => "1 customer is".to_owned(),
         count => format!("{count} customers are"),
     };
+    let more = if *count > oldest.len() { ", …" } else { "" };
     let message = format!(
         "{customers} kept under another setting and cannot be found by address: change it back, or give each the new form \
-         with magic-auth customer set-email CUREFNO ADDRESS"
+         with magic-auth customer set-email CUREFNO ADDRESS ({}{more})",
+        oldest.join(", ")
     );
     Some(Finding::new("email.canonicalization", State::Warning, message))
 }
@@ -76,7 +79,7 @@ fn ask(context: &Context, database: &mut Database) -> Result<Facts, StoreError> 
         let keys = tx.list_keys()?.into_iter().filter(|key| key.source == KeySource::Cli);
         let (made, ended): (Vec<_>, Vec<_>) = keys.partition(|key| key.state(now) == KeyState::Active);
         let keys_ended = ended.into_iter().map(|key| key.digest).collect();
-        let kept_otherwise = tx.count_kept_otherwise(rules)?;
+        let kept_otherwise = tx.list_kept_otherwise(rules, 3)?;
         Ok(Facts { keys_made: made.len(), keys_ended, kept_otherwise, newest: tx.find_newest_moment()? })
     })
 }

@@ -94,15 +94,14 @@ pub(super) fn run(context: &Context, command: Command) -> anyhow::Result<()> {
             _ => Ok(format!("Lifted the ban of {}.", name(customer))),
         }),
         Command::Authorize(who) => change(context, &who, |tx, customer| {
-            if customer.account.email.is_none() {
-                bail!("{} has no e-mail address: see magic-auth customer set-email", name(customer));
-            }
+            refuse_without_email(customer)?;
             if customer.email_authorized_at.is_none() {
                 tx.set_email_authorized(customer.id, Some(now))?;
             }
             Ok(format!("The address of {} is authorized.", name(customer)))
         }),
         Command::Deauthorize(who) => change(context, &who, |tx, customer| {
+            refuse_without_email(customer)?;
             tx.set_email_authorized(customer.id, None)?;
             Ok(format!("The address of {} is no longer authorized; the sessions live on.", name(customer)))
         }),
@@ -130,6 +129,13 @@ fn change(
         work(tx, &customer)
     })?;
     context.output.done(done)
+}
+
+fn refuse_without_email(customer: &CustomerRow) -> anyhow::Result<()> {
+    if customer.account.email.is_none() {
+        bail!("{} has no e-mail address: see magic-auth customer set-email", name(customer));
+    }
+    Ok(())
 }
 
 fn ban(

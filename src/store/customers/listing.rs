@@ -193,25 +193,32 @@ impl Tx<'_> {
         Ok(wanted.take(filter.limit).collect::<rusqlite::Result<_>>()?)
     }
 
-    /// How many customers are kept under another canonical address than these rules give: by their address, nobody finds
-    /// them. Reads the whole table.
+    /// Customers who are kept under another canonical address than these rules give: by their address, nobody finds them.
+    /// How many there are, and the oldest of them, at most `limit`. Reads the whole table.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn count_kept_otherwise(&self, rules: Canonicalization) -> Result<u64, StoreError> {
+    pub fn list_kept_otherwise(
+        &self,
+        rules: Canonicalization,
+        limit: usize,
+    ) -> Result<(usize, Vec<String>), StoreError> {
         let mut statement = self.prepare(
-            "SELECT email, email_canonical FROM customers
-            WHERE email IS NOT NULL AND email_canonical NOT GLOB 'sandbox:*'",
+            "SELECT email, email_canonical, cu_ref_no FROM customers
+            WHERE email IS NOT NULL AND email_canonical NOT GLOB 'sandbox:*' ORDER BY id",
         )?;
-        let is_otherwise = |row: &Row<'_>| {
+        let (mut count, mut oldest) = (0, Vec::new());
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
             let (email, kept) = (row.get::<_, String>(0)?, row.get::<_, String>(1)?);
-            Ok(EmailAddress::parse(&email).is_ok_and(|email| email.canonical(rules).as_str() != kept))
-        };
-        let mut count = 0;
-        for is_otherwise in statement.query_map([], is_otherwise)? {
-            count += u64::from(is_otherwise?);
+            if EmailAddress::parse(&email).is_ok_and(|email| email.canonical(rules).as_str() != kept) {
+                count += 1;
+                if oldest.len() < limit {
+                    oldest.push(row.get(2)?);
+                }
+            }
         }
-        Ok(count)
+        Ok((count, oldest))
     }
 
     /// The customers whom this one brought: how many, and the newest of them, at most `limit`. Reads the

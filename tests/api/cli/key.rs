@@ -124,7 +124,7 @@ fn create_needs_an_organisation_that_is_known() {
     let create = ["key", "create", "--kind", "prod"];
     assert_snapshot!(error(&app.folder, &create), @"magic-auth: there are several organisations; choose one with --organisation: rival, shop");
     assert_snapshot!(error(&app.folder, &[&create[..], &["--organisation", "shopp"]].concat()), @r#"magic-auth: there is no organisation "shopp"; there are: rival, shop"#);
-    assert_snapshot!(error(&folder_with(""), &create), @"magic-auth: there is no organisation: add an [[organisation]] to the configuration, or name another one with --config");
+    assert_snapshot!(error(&folder_with(""), &create), @"magic-auth: there is no organisation: add an [[organisation]] to the configuration and start the server, or name another configuration with --config");
     assert_eq!(app.count("SELECT count(*) FROM api_keys WHERE source = 'cli'"), 0);
 }
 
