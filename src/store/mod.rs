@@ -19,6 +19,7 @@ mod lock;
 mod open_file;
 mod organisations;
 mod place;
+mod progress;
 mod residue;
 mod restore;
 mod schema;
@@ -214,13 +215,13 @@ impl Store {
     /// # Errors
     /// What a sign-in would fail by, but for [`StoreError::Overloaded`].
     pub async fn prove_writing(&self) -> Result<(), StoreError> {
+        let progress = &self.writer.progress;
         loop {
-            let (failures, batches) = (self.writer.failures(), self.writer.batches());
-            let is_failing = self.writer.is_failing();
+            let (failures, batches, is_failing) = (progress.failures(), progress.batches(), progress.is_failing());
             match self.write(move |tx| if is_failing { tx.rewrite_header() } else { Ok(()) }).await {
                 Ok(()) => {
                     if is_failing {
-                        self.writer.overcome(failures);
+                        progress.overcome(failures);
                     }
                     return Ok(());
                 }
@@ -228,10 +229,10 @@ impl Store {
                 Err(error) => return Err(error),
             }
             // There is much to do. Whether it is being done, the end of a batch tells.
-            while self.writer.batches() == batches {
+            while progress.batches() == batches {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
-            if !self.writer.is_failing() {
+            if !progress.is_failing() {
                 return Ok(());
             }
         }

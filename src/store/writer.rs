@@ -9,17 +9,17 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use log::{error, info};
+use log::error;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::job::{self, Batch, Job, Order};
 use super::open_file::{self, Files};
+use super::progress::Progress;
 use super::{BatchError, Database, OpenError, StoreError, Tx};
 use crate::clock::Clock;
 use crate::metrics::WriterMetrics;
@@ -45,31 +45,7 @@ pub(super) struct Writer {
     queue: Option<SyncSender<Order>>,
     thread: Option<JoinHandle<()>>,
     metrics: WriterMetrics,
-    progress: Arc<Progress>,
-}
-
-/// What others see of the writer's work.
-#[derive(Debug, Default)]
-struct Progress {
-    /// The batches that have been worked off, whether they were committed or not.
-    batches: AtomicU64,
-    /// Those that were not.
-    failures: AtomicU64,
-    /// So many failures there had been when last something was written.
-    overcome: AtomicU64,
-}
-
-impl Progress {
-    fn is_failing(&self) -> bool {
-        self.failures.load(Ordering::Acquire) > self.overcome.load(Ordering::Acquire)
-    }
-
-    /// Something was written after so many failures.
-    fn overcome(&self, failures: u64) {
-        if self.overcome.fetch_max(failures, Ordering::AcqRel) < failures {
-            info!("the database can be written again");
-        }
-    }
+    pub(super) progress: Arc<Progress>,
 }
 
 impl Writer {
@@ -90,26 +66,6 @@ impl Writer {
             .spawn(move || desk.work_off(&orders))
             .map_err(OpenError::Thread)?;
         Ok(Self { queue: Some(queue), thread: Some(thread), metrics, progress })
-    }
-
-    /// Whether what was last to be written was not.
-    pub(super) fn is_failing(&self) -> bool {
-        self.progress.is_failing()
-    }
-
-    /// How many batches have failed.
-    pub(super) fn failures(&self) -> u64 {
-        self.progress.failures.load(Ordering::Acquire)
-    }
-
-    /// After so many failures, something was written that does not count as a change.
-    pub(super) fn overcome(&self, failures: u64) {
-        self.progress.overcome(failures);
-    }
-
-    /// How many batches have been worked off, whether they were committed or not.
-    pub(super) fn batches(&self) -> u64 {
-        self.progress.batches.load(Ordering::Acquire)
     }
 
     /// Puts a job into the queue. The receiver gets its result after the commit.
@@ -182,7 +138,7 @@ impl Desk {
                 error!("a batch of {} jobs was not committed: {failure}", batch.jobs.len());
             }
             self.metrics.waiting.dec_by(batch.len());
-            self.progress.batches.fetch_add(1, Ordering::Release);
+            self.progress.count_batch();
             for job in batch.jobs {
                 job.answer(failure.as_ref());
             }
@@ -210,11 +166,10 @@ impl Desk {
         }
         self.metrics.failures.inc_by(result.is_err().into());
         match &result {
-            // This thread alone counts failures.
-            Ok(true) => self.progress.overcome(self.progress.failures.load(Ordering::Relaxed)),
+            Ok(true) => self.progress.overcome(self.progress.failures()),
             // Nothing was written, which a full disk, too, lets happen.
             Ok(false) => {}
-            Err(_) => _ = self.progress.failures.fetch_add(1, Ordering::Release),
+            Err(_) => self.progress.count_failure(),
         }
         (result.map(drop), took)
     }
@@ -374,11 +329,11 @@ mod tests {
                 assert!(error.to_string().contains("database or disk is full"), "{error}");
             }
             assert!(filling.unwrap_err().to_string().contains("database or disk is full"));
-            assert!(store.writer.is_failing());
+            assert!(store.writer.progress.is_failing());
             store.write(|_| Ok(())).await.unwrap();
-            assert!(store.writer.is_failing(), "nothing was written");
+            assert!(store.writer.progress.is_failing(), "nothing was written");
             store.prove_writing().await.unwrap();
-            assert!(!store.writer.is_failing());
+            assert!(!store.writer.progress.is_failing());
             store.write(|tx| tx.upsert_organisation("after", NOW).map(drop)).await.unwrap();
         });
         assert!(names(store).contains(&"after".to_owned()));
