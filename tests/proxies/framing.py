@@ -168,6 +168,10 @@ def run(case, name):
     answers = exchange(CASES[name].replace(b"CASE", case.encode()) + hidden(case))
     ping = f"GET /ping/v1?apiKey={KEY} HTTP/1.1\r\nHost: shop\r\nX-Request-Id: next-{case}\r\nConnection: close\r\n\r\n"
     other = exchange(ping.encode(), 10)
+    if other.startswith(b"HTTP/1.1 502 "):
+        # The service closed the connection that the proxy keeps at the very moment at which it was to be used again: the
+        # proxy says so, which is nobody's answer. It has another one now.
+        other = exchange(ping.encode(), 10)
     assert ids(answered(other), case) == [f"next-{case}"], f"{name}: somebody else got {other!r}"
     for _ in range(100):  # The log is written a moment after the answer.
         if f"next-{case}" in log():
