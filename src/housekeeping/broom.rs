@@ -21,8 +21,8 @@ use crate::store::{Store, StoreError, Tx};
 /// Rows that one step reads, and deletes at most: a few milliseconds of the writer's time.
 const STEP: u32 = 500;
 
-/// Between two steps. 5,000 rows of each table a second are more than come in, hour by hour, and leave the writer nearly all of
-/// its time.
+/// Between two steps. 5,000 rows of each table a second are more than come in, hour by hour, and leave the writer nearly
+/// all of its time.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// From the start of the server to the first round: by then a machine that has just started, too, knows what

@@ -3,7 +3,7 @@
 use std::future::{Ready, ready};
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actix_web::dev::{Server, Service as _};
@@ -90,7 +90,7 @@ async fn metrics(
         throttled_networks: services.sign_in.throttle.count_networks(),
         throttled_mailboxes: services.sign_in.throttle.count_mailboxes(),
         wal_bytes: services.store.wal_size(),
-        sessions: session_count.get(&services).await,
+        sessions: session_count.into_inner().get(&services).await,
         geoip_ages: services.intelligence.geoip.ages(services.clock.now()),
     };
     match services.metrics.encode(&levels, format) {
@@ -106,22 +106,22 @@ async fn metrics(
 #[derive(Debug, Default)]
 struct SessionCount {
     /// The count, and when it was made by the steady clock.
-    last: Arc<Mutex<Option<(u64, Duration)>>>,
-    is_counting: Arc<AtomicBool>,
+    last: Mutex<Option<(u64, Duration)>>,
+    is_counting: AtomicBool,
 }
 
 impl SessionCount {
     const MAX_AGE: Duration = Duration::from_mins(1);
 
-    async fn get(&self, services: &web::Data<Services>) -> Option<u64> {
+    async fn get(self: Arc<Self>, services: &web::Data<Services>) -> Option<u64> {
         let now = services.clock.steady();
         let is_due = self.last().is_none_or(|(_, counted_at)| now >= counted_at + Self::MAX_AGE);
         if is_due && !self.is_counting.swap(true, Ordering::Relaxed) {
-            let (services, last, is_counting) = (services.clone(), self.last.clone(), self.is_counting.clone());
+            let (this, services) = (self.clone(), services.clone());
             let counted = web::block(move || {
                 let count = services.store.read(|tx| tx.count_sessions());
-                *last.lock().unwrap_or_else(PoisonError::into_inner) = count.ok().map(|count| (count, now));
-                is_counting.store(false, Ordering::Relaxed);
+                *this.last() = count.ok().map(|count| (count, now));
+                this.is_counting.store(false, Ordering::Relaxed);
             });
             // What takes longer is told to whoever asks next.
             let _ = tokio::time::timeout(PATIENCE, counted).await;
@@ -129,7 +129,7 @@ impl SessionCount {
         self.last().map(|(count, _)| count)
     }
 
-    fn last(&self) -> Option<(u64, Duration)> {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    fn last(&self) -> MutexGuard<'_, Option<(u64, Duration)>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::ErrorCode;
 use tempfile::NamedTempFile;
 
-use super::place::{beside, folder_of, in_real_folder, real_path, sync_folder_of};
+use super::place::{beside, folder_of, in_real_folder, is_folder, real_path, sync_folder_of};
 use super::schema::{self, SchemaError};
 use super::{OpenError, connection};
 
@@ -207,13 +207,12 @@ impl PendingCopy {
 /// When the folder is not there or cannot be written to.
 pub fn temporary_beside(place: &Path) -> Result<NamedTempFile, CopyError> {
     let folder = folder_of(place);
-    match std::fs::metadata(folder) {
-        Ok(found) if found.is_dir() => {}
-        Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(CopyError::write(place)(cause)),
-        _ => return Err(CopyError::NoFolder { path: folder.to_owned() }),
+    let failed = CopyError::write(place);
+    if !is_folder(folder).map_err(&failed)? {
+        return Err(CopyError::NoFolder { path: folder.to_owned() });
     }
     let file = tempfile::Builder::new().prefix(".magic-auth-").suffix(".part").tempfile_in(folder);
-    file.map_err(CopyError::write(place))
+    file.map_err(failed)
 }
 
 /// The files beside a database that SQLite would read together with it.

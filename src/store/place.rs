@@ -33,15 +33,20 @@ fn refused(path: PathBuf, owner: u32, cause: Errno) -> OpenError {
 }
 
 fn check_folder(folder: &Path) -> Result<(), OpenError> {
-    match std::fs::metadata(folder) {
-        Ok(found) if found.is_dir() => {}
-        Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
-            return Err(OpenError::ForbiddenFolder { path: folder.to_owned(), cause });
-        }
-        _ => return Err(OpenError::NoFolder { path: folder.to_owned() }),
+    let forbidden = |cause| OpenError::ForbiddenFolder { path: folder.to_owned(), cause };
+    if !is_folder(folder).map_err(forbidden)? {
+        return Err(OpenError::NoFolder { path: folder.to_owned() });
     }
-    access(folder, Access::WRITE_OK | Access::EXEC_OK)
-        .map_err(|cause| OpenError::ForbiddenFolder { path: folder.to_owned(), cause: cause.into() })
+    access(folder, Access::WRITE_OK | Access::EXEC_OK).map_err(|cause| forbidden(cause.into()))
+}
+
+/// Whether there is such a folder. That it cannot be told is another matter.
+pub(super) fn is_folder(path: &Path) -> io::Result<bool> {
+    match std::fs::metadata(path) {
+        Ok(found) => Ok(found.is_dir()),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(cause) => Err(cause),
+    }
 }
 
 /// Makes a file that is not there yet, for nobody but its owner to open. So is one that is there with nothing in it. When

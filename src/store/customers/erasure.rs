@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use rusqlite::types::ToSql;
 use rusqlite::{OptionalExtension as _, params};
 
 use crate::domain::{AttemptId, CustomerId, Mailbox, SessionId, Timestamp};
@@ -90,13 +91,15 @@ impl Tx<'_> {
 
     /// From where these sessions and attempts came.
     fn list_ips(&self, sessions: &[SessionId], attempts: &[AttemptId]) -> Result<BTreeSet<String>, StoreError> {
+        let mut ips = self.list_ips_in("sessions", sessions)?;
+        ips.append(&mut self.list_ips_in("login_attempts", attempts)?);
+        Ok(ips)
+    }
+
+    fn list_ips_in(&self, table: &str, ids: &[impl ToSql]) -> Result<BTreeSet<String>, StoreError> {
+        let mut statement = self.prepare(&format!("SELECT ip FROM {table} WHERE id = ?1 AND ip IS NOT NULL"))?;
         let mut ips = BTreeSet::new();
-        let mut statement = self.prepare("SELECT ip FROM sessions WHERE id = ?1 AND ip IS NOT NULL")?;
-        for id in sessions {
-            ips.extend(statement.query_row([id], |row| row.get::<_, String>(0)).optional()?);
-        }
-        let mut statement = self.prepare("SELECT ip FROM login_attempts WHERE id = ?1 AND ip IS NOT NULL")?;
-        for id in attempts {
+        for id in ids {
             ips.extend(statement.query_row([id], |row| row.get::<_, String>(0)).optional()?);
         }
         Ok(ips)
