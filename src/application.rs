@@ -1,12 +1,14 @@
 //! The server as a whole: built from a configuration, then run until it is told to stop.
 
 use std::net::{SocketAddr, TcpListener};
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use actix_web::web;
-use log::{info, warn};
+use futures_util::FutureExt as _;
+use log::{error, info, warn};
 use socket2::{Domain, Socket, Type};
 
 use crate::clock::Clock;
@@ -144,14 +146,16 @@ impl Application {
     /// When the socket cannot be served.
     pub async fn run_until(self, stop: impl Future<Output = ()> + 'static) -> std::io::Result<()> {
         let services = self.services.clone();
-        let writing = actix_web::rt::spawn(async move {
+        let writing = actix_web::rt::spawn(keep_at("recording attempts", async move || {
             services.sign_in.unwritten.keep_writing(&services.store).await;
-        });
+        }));
+        let (services, mut housekeeping) = (self.services.clone(), self.housekeeping);
+        let housekeeping =
+            actix_web::rt::spawn(keep_at("housekeeping", async move || housekeeping.keep(&services.store).await));
         let services = self.services.clone();
-        let housekeeping = actix_web::rt::spawn(async move { self.housekeeping.keep(&services.store).await });
-        let services = self.services.clone();
-        let finding_out =
-            actix_web::rt::spawn(async move { services.intelligence.keep_finding_out(&services.store).await });
+        let finding_out = actix_web::rt::spawn(keep_at("finding out about addresses", async move || {
+            services.intelligence.keep_finding_out(&services.store).await;
+        }));
         let admin = self.admin.map(|(listener, _)| http::serve_admin(listener, self.services.clone())).transpose()?;
         let admin = admin.map(|server| {
             let handle = server.handle();
@@ -167,6 +171,14 @@ impl Application {
         }
         self.services.sign_in.unwritten.flush(&self.services.store).await;
         served
+    }
+}
+
+/// Does work that belongs to no request, and begins it anew when it panics: nobody would see that it is not done any more.
+async fn keep_at(what: &str, mut work: impl AsyncFnMut()) {
+    while AssertUnwindSafe(work()).catch_unwind().await.is_err() {
+        error!("{what} panicked and is begun anew");
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     }
 }
 
@@ -232,4 +244,23 @@ fn apply_organisations(database: &mut Database, config: &Config, clock: &Clock) 
         }
         Ok(())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// PocketBase #7762: a panic in a worker.
+    #[actix_web::test]
+    async fn work_that_panics_is_begun_anew() {
+        let begun = Cell::new(0);
+        keep_at("a test", async || {
+            begun.set(begun.get() + 1);
+            assert!(begun.get() > 1, "a panic of a worker");
+        })
+        .await;
+        assert_eq!(begun.get(), 2);
+    }
 }

@@ -35,7 +35,7 @@ impl Housekeeping {
     }
 
     /// Keeps house for as long as it is polled.
-    pub async fn keep(mut self, store: &Store) {
+    pub async fn keep(&mut self, store: &Store) {
         tokio::join!(self.broom.keep_sweeping(store), self.wal.keep_watching(store), self.geoip.keep_watching());
     }
 }

@@ -233,6 +233,12 @@ mod tests {
     }
 
     #[test]
+    fn a_path_that_looks_like_a_uri_is_a_path() {
+        assert!(absolute(Path::new("file:a.db?mode=memory")).ends_with("file:a.db?mode=memory"));
+        assert!(absolute(Path::new("file:a.db?mode=memory")).starts_with("/"));
+    }
+
+    #[test]
     fn a_reader_is_set_up_like_the_others_and_cannot_write() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.db");

@@ -98,6 +98,12 @@ pub enum OpenError {
         /// The folder.
         path: PathBuf,
     },
+    /// The file is gone, or empty, and its WAL is not.
+    #[error("the database {} is missing or empty, but its -wal is there and holds what was written last: put the file back, or restore a backup", path.display())]
+    WalAlone {
+        /// The file that belongs to it.
+        path: PathBuf,
+    },
     /// Nothing can be made in the folder.
     #[error("the database cannot be created in the folder {}: {cause}", path.display())]
     ForbiddenFolder {

@@ -4,7 +4,7 @@ use std::fs::{File, TryLockError};
 use std::path::Path;
 
 use super::OpenError;
-use super::place::{beside, check_place, make_private, real_path};
+use super::place::{beside, check_access, make_private, real_path};
 
 /// Held while a server runs. The system releases it when the process ends, however it ends.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ impl ServerLock {
     /// # Errors
     /// When another server has it, or the file cannot be made.
     pub fn take(database: &Path) -> Result<Self, OpenError> {
-        check_place(database)?;
+        check_access(database)?;
         // Whichever name the file goes by, its lock is the same.
         let path = beside(&real_path(database), ".lock");
         let failed = |cause| OpenError::Lock { path: path.clone(), cause };

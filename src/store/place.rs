@@ -11,13 +11,22 @@ use rustix::fs::{Access, access};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-use super::OpenError;
+use super::{OpenError, wal_size};
 
-/// That there is a file which this user may read and write, or a folder in which it can be made.
+/// That there is a file which this user may read and write, or a folder in which it can be made, and that nothing would be
+/// lost by making it.
 ///
 /// # Errors
 /// What is in the way, and what to do about it.
 pub fn check_place(path: &Path) -> Result<(), OpenError> {
+    check_access(path)?;
+    let is_empty = std::fs::metadata(path).map_or(true, |metadata| metadata.len() == 0);
+    // SQLite deletes a WAL whose file has nothing in it.
+    if is_empty && wal_size(path) > 0 { Err(OpenError::WalAlone { path: path.to_owned() }) } else { Ok(()) }
+}
+
+/// That there is a file which this user may read and write, or a folder in which it can be made.
+pub(super) fn check_access(path: &Path) -> Result<(), OpenError> {
     let Ok(metadata) = std::fs::metadata(path) else { return check_folder(folder_of(&real_path(path))) };
     if metadata.is_dir() {
         return Err(OpenError::NotAFile { path: path.to_owned() });

@@ -270,6 +270,15 @@ mod tests {
         }
     }
 
+    /// supabase/auth #2600: with one limit off, another was too.
+    #[test]
+    fn a_limit_that_is_off_leaves_the_other_on() {
+        for (toml, passed) in [("email.burst = 0", 60), ("ip.burst = 0", 10)] {
+            let throttle = remembering(&toml::from_str(toml).unwrap(), &Clock::system(), &[]);
+            assert_eq!(passes(&throttle, MAILBOX, ip("192.0.2.1")).0, passed, "{toml}");
+        }
+    }
+
     #[test]
     fn replayed_attempts_count_as_if_they_had_been_seen() {
         let clock = Clock::system();

@@ -88,7 +88,7 @@ pub fn write_config(folder: &TempDir, more: &str) {
 }
 
 /// Writes a file that only its owner can read.
-pub fn write_private(path: &Path, content: &str) {
+pub fn write_private(path: &Path, content: impl AsRef<[u8]>) {
     std::fs::write(path, content).unwrap();
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }

@@ -4,8 +4,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::admin::{ADMIN, metrics, value};
-use crate::app::{Client, Reply, SHOP_DEV, SHOP_ROOT, TestApp, spawn_app, spawn_app_with};
-use crate::process::{TestProcess, eventually, skip, spawn_process};
+use crate::app::{Client, Reply, SHOP_DEV, SHOP_ROOT, TestApp, spawn_app, spawn_app_with, write_config, write_private};
+use crate::process::{TestProcess, eventually, skip, spawn_process, try_to_start_process};
 
 const JAN: &str = "jan@barasek.com";
 const EVA: &str = "eva@barasek.com";
@@ -268,6 +268,51 @@ fn a_copy_that_takes_the_place_of_the_database_during_an_outage_is_not_written_t
     let later = root.identity(EVA);
     assert!(root.is_logged_in(&earlier) && root.is_logged_in(&later));
     eventually(|| process.log().contains("the database can be written again"));
+}
+
+#[test]
+fn a_damaged_database_gives_no_wrong_answer() {
+    let mut process = spawn_process("");
+    let root = Client::new(process.address, SHOP_ROOT);
+    let customers: Vec<_> = (0..30).map(|number| format!("jan{number}@barasek.com")).collect();
+    let customers: Vec<_> = customers.iter().map(|email| (email, root.identity(email))).collect();
+    process.signal("TERM");
+    process.wait();
+    let sound = std::fs::read(process.folder.path().join("magic-auth.db")).unwrap();
+    let pages = sound.len() / 4_096;
+    let zeroed = (0..pages).map(|page| {
+        let mut content = sound.clone();
+        content[page * 4_096..][..4_096].fill(0);
+        content
+    });
+    let cut = [100, 4_096, sound.len() / 2, sound.len() - 4_096, sound.len() - 1].map(|end| sound[..end].to_vec());
+    let mut served = 0;
+    for content in zeroed.chain(cut) {
+        let folder = tempfile::tempdir().unwrap();
+        write_config(&folder, "");
+        write_private(&folder.path().join("magic-auth.db"), content);
+        let process = match try_to_start_process(folder, None) {
+            Ok(process) => process,
+            Err(said) => {
+                assert!(said.contains("magic-auth: ") && !said.contains("panicked"), "{said}");
+                continue;
+            }
+        };
+        served += 1;
+        let root = Client::new(process.address, SHOP_ROOT);
+        for (email, identity) in &customers {
+            let reply = root.account_info(identity);
+            let is_right = match reply.status {
+                200 => reply.text == r#"{"loggedIn":false}"# || reply.json()["email"] == email.as_str(),
+                status => status == 500,
+            };
+            assert!(is_right, "{reply:?}");
+        }
+        let reply = root.sign_in(EVA);
+        assert!(reply.status == 500 || ["", "E001"].contains(&reply.code().as_str()), "{reply:?}");
+        assert!(!process.log().contains("panicked"), "{}", process.log());
+    }
+    assert!(served > pages / 2 && served < pages + 5, "{served}");
 }
 
 #[test]

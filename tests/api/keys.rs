@@ -93,6 +93,18 @@ fn the_first_key_that_is_there_decides() {
 }
 
 #[test]
+fn of_two_keys_in_the_query_the_first_decides() {
+    let app = spawn_app();
+    for (query, status) in [
+        (format!("apiKey={SHOP}&apiKey={UNKNOWN}"), 200),
+        (format!("apiKey={UNKNOWN}&apiKey={SHOP}"), 401),
+        (format!("apiKey=&apiKey={SHOP}"), 200),
+    ] {
+        assert_eq!(app.client("").get(&format!("/api/v1/ping?{query}")).status, status, "{query}");
+    }
+}
+
+#[test]
 fn the_organisation_is_that_of_the_key_that_decides() {
     let app = spawn_app();
     for (query, body, bearer) in

@@ -353,6 +353,26 @@ fn a_database_is_made_where_a_link_leads() {
     assert_eq!(process.shop().sign_in("eva@barasek.com").code(), "E001");
 }
 
+#[test]
+fn a_database_that_is_gone_is_not_made_anew_beside_its_wal() {
+    let mut process = spawn_process("");
+    let identity = process.shop().identity(JAN);
+    process.child.kill().unwrap();
+    process.wait();
+    let [database, away] = ["magic-auth.db", "away"].map(|name| process.folder.path().join(name));
+    std::fs::rename(&database, &away).unwrap();
+    for is_empty in [false, true] {
+        if is_empty {
+            std::fs::write(&database, "").unwrap();
+        }
+        let error = start_error(&process.folder);
+        assert!(error.contains("is missing or empty, but its -wal is there"), "{error}");
+        assert!(check(&process.folder).contains("\ndatabase WRONG the database "), "{}", check(&process.folder));
+    }
+    std::fs::rename(&away, &database).unwrap();
+    assert!(process.start_again().shop().is_logged_in(&identity));
+}
+
 /// What `check` says, with one space between the words.
 fn check(folder: &TempDir) -> String {
     let output = cli(folder, &["check"]);

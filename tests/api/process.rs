@@ -37,6 +37,11 @@ pub fn start_process(folder: TempDir) -> TestProcess {
 
 /// Starts the binary with this `RUST_LOG`.
 pub fn start_process_logging(folder: TempDir, level: Option<&str>) -> TestProcess {
+    try_to_start_process(folder, level).unwrap_or_else(|said| panic!("no address: {said}"))
+}
+
+/// Starts the binary with this `RUST_LOG`, or gives what it says instead of serving.
+pub fn try_to_start_process(folder: TempDir, level: Option<&str>) -> Result<TestProcess, String> {
     let mut command = serve_command(&folder);
     if let Some(level) = level {
         command.env("RUST_LOG", level);
@@ -48,9 +53,13 @@ pub fn start_process_logging(folder: TempDir, level: Option<&str>) -> TestProces
     eventually(|| output.lock().unwrap().contains('\n') || log_reader.is_finished());
     let welcome = output.lock().unwrap().clone();
     let address = welcome.split("http://").nth(1).and_then(|rest| rest.split_whitespace().next());
-    let address = address.unwrap_or_else(|| panic!("no address: {welcome:?} {}", log.lock().unwrap()));
-    let address = address.parse().unwrap();
-    TestProcess { address, folder, child, output, log, readers: vec![output_reader, log_reader] }
+    let Some(address) = address.map(|address| address.parse().unwrap()) else {
+        child.kill().unwrap();
+        child.wait().unwrap();
+        log_reader.join().unwrap();
+        return Err(log.lock().unwrap().clone());
+    };
+    Ok(TestProcess { address, folder, child, output, log, readers: vec![output_reader, log_reader] })
 }
 
 /// `magic-auth serve` with the configuration in `folder`, and nothing from the environment.

@@ -253,10 +253,12 @@ fn send_forged(process: &TestProcess, forged: &str) {
     shop.magic_auth(&json!({ "email": 1, forged: forged }));
     let encoded = percent_encoded(forged);
     shop.get(&format!("/{encoded}?{encoded}={encoded}"));
+    shop.get(&format!("/api/v1/ping?apiKey={encoded}"));
     for request in [
         format!("GET /api/v1/ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Request-Id: {forged}\r\n\r\n"),
         format!("GET /api/v1/ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\nUser-Agent: {forged}\r\n\r\n"),
         format!("GET /api/v1/ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Forwarded-For: {forged}\r\n\r\n"),
+        format!("GET /api/v1/ping HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {forged}\r\n\r\n"),
         format!("GET /{forged} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
         format!("{forged} / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
     ] {
@@ -271,6 +273,10 @@ fn percent_encoded(text: &str) -> String {
 fn hostile_log(format: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     write_config(&folder, &format!("[throttle.email]\nburst = 0\n[log]\nformat = \"{format}\""));
+    // So that the header is read.
+    let path = folder.path().join("config.toml");
+    let config = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, config.replace("[server]", "[server]\ntrusted_proxies = [\"127.0.0.1\"]")).unwrap();
     let process = start_process_logging(folder, Some("debug"));
     for hostile in HOSTILE {
         send_hostile(&process, hostile);

@@ -12,11 +12,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::{Context as _, anyhow, ensure};
 use clap::ValueEnum;
 
+use crate::disk::Disk;
 use crate::facts::{BACKUP, Claim, check};
-use crate::recording::{Call, Files, Recording};
+use crate::recording::{Call, Files, Recording, write_files};
 use crate::runs;
 use crate::shim::{Failure, Kind, Shim};
-use crate::shop::{DATABASE, KEY, Shop};
+use crate::shop::{DATABASE, KEY, Shop, temporary_folder};
 
 /// What is done while calls fail.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -190,8 +191,26 @@ fn try_out<'s>(shim: &'s Shim, ground: &Ground, trial: Trial) -> anyhow::Result<
     };
     ensure!(!shop.log().contains("panicked"), "{}", shop.log());
     ensure!(trial.first < u64::MAX || !claims.is_empty(), "failed although all was well");
-    check(&shop.disk(), ground.claims.iter().chain(&claims))?;
+    let claims: Vec<_> = ground.claims.iter().chain(&claims).collect();
+    check(&shop.disk(), claims.iter().copied())?;
+    let folder = temporary_folder();
+    write_files(folder.path(), &after_power_cut(&shop, ground, trial));
+    check(folder.path(), claims.into_iter()).context("after a power cut")?;
     Ok(shop)
+}
+
+/// What is on the disk when the power fails now, too. Who took a failed sync for one that was made has promised too much.
+fn after_power_cut(shop: &Shop<'_>, ground: &Ground, trial: Trial) -> Files {
+    let recording = Recording::read(&shop.record());
+    let mut disk = Disk::new(&recording, &ground.files);
+    for (_, call) in &recording.calls {
+        disk.make(call);
+    }
+    // SQLite takes no notice when the name of its WAL cannot be synced.
+    if !matches!(trial.operation, Operation::BackUp) {
+        disk.make(&Call::SyncFolder);
+    }
+    disk.after_power_cut(&mut crate::chance(&[trial.operation as u64, trial.kind as u64, trial.first]))
 }
 
 /// Runs a command while calls fail. Gives what it promised.

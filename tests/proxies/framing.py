@@ -169,8 +169,8 @@ def run(case, name):
     ping = f"GET /ping/v1?apiKey={KEY} HTTP/1.1\r\nHost: shop\r\nX-Request-Id: next-{case}\r\nConnection: close\r\n\r\n"
     other = exchange(ping.encode(), 10)
     if other.startswith(b"HTTP/1.1 502 "):
-        # The service closed the connection that the proxy keeps at the very moment at which it was to be used again: the
-        # proxy says so, which is nobody's answer. It has another one now.
+        # The HTTP layer refuses a malformed request behind others on its connection without saying that it closes it then.
+        # The proxy keeps it until it sees the end, and may use it again before: it says so, which is nobody's answer.
         other = exchange(ping.encode(), 10)
     assert ids(answered(other), case) == [f"next-{case}"], f"{name}: somebody else got {other!r}"
     for _ in range(100):  # The log is written a moment after the answer.

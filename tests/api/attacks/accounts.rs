@@ -104,6 +104,13 @@ fn no_column_is_set_by_a_field_of_its_name() {
     }
     assert_eq!(everybody(&app), before);
     assert!(shop.is_logged_in(&jan) && shop.is_logged_in(&eva));
+    let other_sessions = "SELECT count(*) FROM sessions WHERE ip IS NOT NULL OR revoked_at IS NOT NULL
+        OR session_epoch <> 0 OR created_at <> id >> 22 OR last_seen_at < created_at
+        OR expires_at - created_at <> 90 * 24 * 3600 * 1000";
+    assert_eq!(app.count(other_sessions), 0);
+    let other_attempts = "SELECT count(*) FROM login_attempts
+        WHERE ip IS NOT NULL OR count <> 1 OR outcome <> 'OK' OR email NOT IN ('jan@barasek.com', 'eva@barasek.com')";
+    assert_eq!(app.count(other_attempts), 0);
 }
 
 /// Nobody is let in who has not been authorized, and nobody is throttled.

@@ -282,7 +282,7 @@ fn a_server_tells_of_configured_keys_that_stay_out_of_force_and_of_those_that_ha
     let config = std::fs::read_to_string(&path).unwrap();
     let kept = format!("\"{SHOP_DEV}\", \"{SHOP_ROOT}\"");
     assert!(config.contains(&kept));
-    write_private(&path, &config.replace(&kept, &format!("\"{good}\", \"{revoked}\", \"{rivals}\"")));
+    write_private(&path, config.replace(&kept, &format!("\"{good}\", \"{revoked}\", \"{rivals}\"")));
     let process = process.start_again();
     eventually(|| process.log().contains("revoked keys that have left the configuration count=2"));
     let log = process.log();
