@@ -1,6 +1,6 @@
 //! The server under test: started once, in the process of the fuzzer, which so sees what it covers and dies with it.
 
-use std::io::ErrorKind::{TimedOut, WouldBlock};
+use std::io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc::channel;
@@ -15,19 +15,23 @@ use rusqlite::Connection;
 /// A system key: neither throttled nor counted.
 pub const KEY: &str = "ROOTfuzz000000000000000000000000";
 
-/// Attempts are forgotten at once, and nobody becomes a customer: hours of fuzzing need no disk.
 const CONFIG: &str = r#"
 [server]
 listen = "127.0.0.1:0"
 workers = 1
+trusted_proxies = ["127.0.0.1"]
+allowed_origins = ["https://shop.example"]
 [[organisation]]
 name = "fuzz"
 api_keys = ["ROOTfuzz000000000000000000000000"]
-[sign_in]
-unknown_email = "refuse"
 "#;
 
-const FORGET: &str = "CREATE TRIGGER forget AFTER INSERT ON login_attempts BEGIN DELETE FROM login_attempts; END";
+/// Whoever signs in is forgotten at once: hours of fuzzing need no disk.
+const FORGET: &str = "CREATE TRIGGER forget AFTER INSERT ON login_attempts BEGIN
+    DELETE FROM login_attempts; DELETE FROM sessions; DELETE FROM pending_referrals; DELETE FROM customers; END";
+
+/// The longest body that is read.
+pub const MAX_BODY: usize = 16 * 1_024;
 
 /// The one client, and with it the server, which is started when somebody first asks for it.
 pub fn client() -> MutexGuard<'static, Client> {
@@ -35,21 +39,26 @@ pub fn client() -> MutexGuard<'static, Client> {
     CLIENT.lock().expect("a panic ends the fuzzer")
 }
 
-/// Sends a well-formed request with this body, which must be answered, and never by a failure of the service.
-pub fn post(path: &str, content_type: &str, body: &[u8]) {
+/// Sends a well-formed request with this body and a key, which must be answered, and never by a failure of the service.
+/// Gives the answer.
+pub fn post(path: &str, content_type: &str, body: &[u8]) -> Answer {
     let length = body.len();
     let head = format!(
         "POST {path}?apiKey={KEY} HTTP/1.1\r\nHost: fuzz\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n"
     );
-    exchange(&[head.as_bytes(), body].concat());
+    let answer = exchange(&[head.as_bytes(), body].concat());
+    let is_right =
+        if length > MAX_BODY { answer.status == 413 } else { matches!(answer.status, 200 | 408 | 415 | 422) };
+    assert!(is_right, "{}: {}", answer.status, answer.text);
+    answer
 }
 
-/// Sends a well-formed request, which must be answered, and never by a failure of the service. Gives the status.
-pub fn exchange(request: &[u8]) -> u16 {
-    let (status, answer) = client().exchange(request);
-    assert!(matches!(status, 200 | 400 | 401 | 404 | 405 | 408 | 413 | 415 | 422), "{status}");
-    assert!(!contains(&answer, b"\"E001\""), "{}", String::from_utf8_lossy(&answer));
-    status
+/// Sends a well-formed request, which must be answered, and never by a failure of the service. Gives the answer.
+pub fn exchange(request: &[u8]) -> Answer {
+    let answer = client().exchange(request);
+    assert!(matches!(answer.status, 200 | 400 | 401 | 408 | 413 | 415 | 422), "{}: {}", answer.status, answer.text);
+    assert!(!contains(answer.text.as_bytes(), b"\"errorCode\":\"E001\""), "{}", answer.text);
+    answer
 }
 
 /// Whether the text is among the bytes.
@@ -57,10 +66,18 @@ pub fn contains(bytes: &[u8], text: &[u8]) -> bool {
     bytes.windows(text.len()).any(|window| window == text)
 }
 
-/// A connection to the server.
+/// An answer.
+pub struct Answer {
+    pub status: u16,
+    /// Its body.
+    pub text: String,
+}
+
+/// Somebody who talks with the server.
 pub struct Client {
     address: SocketAddr,
-    stream: TcpStream,
+    /// The connection, for as long as the server keeps it.
+    kept: Option<TcpStream>,
 }
 
 impl Client {
@@ -68,16 +85,30 @@ impl Client {
         let (ready, address) = channel();
         std::thread::spawn(move || serve(|address| ready.send(address).expect("the fuzzer waits")));
         let address = address.recv().expect("the server starts");
-        Self { address, stream: connect(address) }
+        Self { address, kept: None }
     }
 
-    /// Gives the status and the whole of the answer.
-    fn exchange(&mut self, request: &[u8]) -> (u16, Vec<u8>) {
-        // The server closes a connection after some answers: then there is another one.
-        self.try_exchange(request).unwrap_or_else(|| {
-            self.stream = connect(self.address);
-            self.try_exchange(request).expect("a well-formed request has an answer")
-        })
+    fn exchange(&mut self, request: &[u8]) -> Answer {
+        let mut stream = self.kept.take().unwrap_or_else(|| connect(self.address));
+        stream.write_all(request).expect("the server reads");
+        let mut bytes = Vec::new();
+        let mut buffer = [0; 4_096];
+        let (head, answer) = loop {
+            let read = match stream.read(&mut buffer) {
+                // The fuzzer looks at its watch.
+                Err(error) if error.kind() == Interrupted => continue,
+                read => read.expect("a well-formed request has an answer"),
+            };
+            assert!(read > 0, "a well-formed request has no answer");
+            bytes.extend_from_slice(&buffer[..read]);
+            if let Some(complete) = complete(&bytes) {
+                break complete;
+            }
+        };
+        // (The HTTP layer closes after a 400 of its own, and does not say so behind another answer.)
+        let is_closed = head.contains("connection: close") || answer.status == 400;
+        self.kept = (!is_closed).then_some(stream);
+        answer
     }
 
     /// Sends whatever these bytes are on a connection of their own, and gives all that comes back.
@@ -91,28 +122,18 @@ impl Client {
         }
         answers
     }
-
-    fn try_exchange(&mut self, request: &[u8]) -> Option<(u16, Vec<u8>)> {
-        self.stream.write_all(request).ok()?;
-        let mut answer = Vec::new();
-        let mut buffer = [0; 4_096];
-        loop {
-            let read = self.stream.read(&mut buffer).ok().filter(|read| *read > 0)?;
-            answer.extend_from_slice(&buffer[..read]);
-            if let Some(status) = complete(&answer) {
-                return Some((status, answer));
-            }
-        }
-    }
 }
 
-/// The status of an answer that is there as a whole.
-fn complete(answer: &[u8]) -> Option<u16> {
-    let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n")? + 4;
-    let head = std::str::from_utf8(&answer[..end]).expect("a head is ASCII").to_ascii_lowercase();
+/// The head of an answer that is there as a whole, and the answer.
+fn complete(bytes: &[u8]) -> Option<(String, Answer)> {
+    let end = bytes.windows(4).position(|bytes| bytes == b"\r\n\r\n")? + 4;
+    let head = std::str::from_utf8(&bytes[..end]).expect("a head is ASCII").to_ascii_lowercase();
     let (_, length) = head.split_once("content-length: ").expect("an answer tells its length");
     let length: usize = length.split("\r\n").next()?.parse().expect("a length is a number");
-    (answer.len() >= end + length).then(|| head[9..12].parse().expect("a status is a number"))
+    let body = bytes.get(end..end + length)?.to_vec();
+    assert_eq!(bytes.len(), end + length, "there is more behind an answer");
+    let status = head[9..12].parse().expect("a status is a number");
+    Some((head, Answer { status, text: String::from_utf8(body).expect("an answer is UTF-8") }))
 }
 
 fn connect(address: SocketAddr) -> TcpStream {
