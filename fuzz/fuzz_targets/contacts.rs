@@ -10,12 +10,12 @@ use magic_auth::store::{Account, BanRow, CustomerRow};
 const DEFAULTS: Defaults = Defaults { country: None, is_authorized: true, created_at: Timestamp::from_millis(1) };
 
 fuzz_target!(|file: &[u8]| {
-    let Ok(mut rows) = Rows::open(file) else { return };
+    let Ok(rows) = Rows::open(file) else { return };
     let (mut rejected, mut found, mut customers) = (Vec::new(), Vec::new(), Vec::new());
     let mut rejects = rows.rejects(&mut rejected).expect("memory can be written");
     let is_csv = matches!(rejects, Rejects::Csv(_));
     let mut last = 0;
-    while let Some(row) = rows.next() {
+    for row in rows {
         let Ok(mut row) = row else { break };
         // (A lone carriage return ends a row, and no line.)
         assert!(row.line >= last, "rows have rising numbers");
