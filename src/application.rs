@@ -92,7 +92,7 @@ impl Application {
         // operator's port.
         let readers = workers + 1 + usize::from(config.admin.listen.is_some());
         let readers = u32::try_from(readers).unwrap_or(u32::MAX);
-        let store = Store::start(database, &path, readers, metrics.writer.clone())?;
+        let store = Store::start(database, readers, metrics.writer.clone())?;
         let services = Services {
             keys: Keys::load(&store, config.rate_limit, &clock).map_err(store_failed)?,
             sign_in: SignIn::new(&config, throttle, intelligence.clone(), metrics.clone(), clock.clone()),
@@ -169,7 +169,7 @@ impl Application {
         if let Some(admin) = admin {
             admin.stop(false).await;
         }
-        self.services.sign_in.unwritten.flush(&self.services.store).await;
+        self.services.sign_in.unwritten.finish(&self.services.store).await;
         served
     }
 }

@@ -1,4 +1,4 @@
-//! Attempts whose record does not wait for the disk: those that the throttle refused (E006) and those
+//! Attempts whose record does not wait for the disk: those that the throttle refused (E006), that a rule denied, and those
 //! that failed because the database did (E001).
 //!
 //! They are gathered in memory and written together, at most once a second. Like ones are counted, so
@@ -63,15 +63,24 @@ impl AttemptLog {
         loop {
             self.is_waiting.notified().await;
             tokio::time::sleep(INTERVAL).await;
-            self.flush(store).await;
+            // It goes on waiting then.
+            let _ = self.flush(store).await;
         }
     }
 
-    /// Writes what is noted. When that fails, it goes on waiting.
-    pub async fn flush(&self, store: &Store) {
+    /// Writes what is noted, for the last time: nobody comes any more, so that there will be room for it among the jobs that
+    /// wait.
+    pub async fn finish(&self, store: &Store) {
+        while matches!(self.flush(store).await, Err(StoreError::Overloaded)) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Writes what is noted. When that fails, it is noted again.
+    async fn flush(&self, store: &Store) -> Result<(), StoreError> {
         let batch = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         if batch.is_empty() {
-            return;
+            return Ok(());
         }
         let rows = batch.clone();
         let written = store.write(move |tx| {
@@ -79,7 +88,8 @@ impl AttemptLog {
                 tx.insert_attempt(attempt, None, *outcome, repeated.first_at, repeated.count)
             })
         });
-        if let Err(error) = written.await {
+        let written = written.await;
+        if let Err(error) = &written {
             let count: u64 = batch.values().map(|same| u64::from(same.count)).sum();
             warn!("{count} attempts could not be recorded yet: {error}");
             for ((attempt, outcome), repeated) in batch {
@@ -90,5 +100,6 @@ impl AttemptLog {
                 self.is_waiting.notify_one();
             }
         }
+        written
     }
 }

@@ -66,7 +66,7 @@ pub enum IntelligenceError {
     #[error(transparent)]
     GeoIp(#[from] GeoIpError),
     /// Reverse DNS is wanted, and the system does not say whom to ask.
-    #[error("[geoip] reverse_dns: {0}")]
+    #[error("[geoip] reverse_dns")]
     ReverseDns(#[from] SystemServersError),
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::config::SessionConfig;
+use crate::config::{Period, SessionConfig};
 use crate::domain::{IdentityId, SessionId, Timestamp};
 use crate::keys::Key;
 use crate::store::{Account, Session, Store, StoreError};
@@ -15,6 +15,8 @@ use crate::store::{Account, Session, Store, StoreError};
 #[derive(Debug)]
 pub struct Sessions {
     idle_timeout: Option<Duration>,
+    /// For how long a session lasts that nobody asks about.
+    longest_rest: Duration,
     clock: Clock,
     unwritten: Unwritten,
 }
@@ -30,8 +32,11 @@ struct Seen {
     pruned_at: Option<Timestamp>,
 }
 
-/// So many times within an idle time-out a session that is in use is written.
+/// So many times within the time that it lasts unasked a session that is in use is written: that much too early it may end.
 const TOUCHES: u32 = 20;
+
+/// It is written at least so often, so that an idle time-out that is set or shortened finds what it goes by.
+const TOUCH_EVERY: Duration = Duration::from_hours(24);
 
 /// Of so many sessions it is remembered, which takes three MiB.
 const MAX_UNWRITTEN: usize = 100_000;
@@ -40,8 +45,9 @@ impl Sessions {
     /// Sessions by the rules of `config`.
     #[must_use]
     pub fn new(config: SessionConfig, clock: Clock) -> Self {
-        let idle_timeout = config.idle_timeout.map(crate::config::Period::get);
-        Self { idle_timeout, clock, unwritten: Unwritten::default() }
+        let idle_timeout = config.idle_timeout.map(Period::get);
+        let longest_rest = idle_timeout.unwrap_or(config.lifetime.get());
+        Self { idle_timeout, longest_rest, clock, unwritten: Unwritten::default() }
     }
 
     /// Whose living session `identity` stands for, as of now; `None` when it stands for none of the
@@ -54,9 +60,7 @@ impl Sessions {
         let Some((mut session, account)) = store.read(|tx| tx.find_session(key.organisation, identity, now))? else {
             return Ok(None);
         };
-        if let Some(idle_timeout) = self.idle_timeout {
-            self.touch(&mut session, identity.session_id(), idle_timeout, now, store);
-        }
+        self.touch(&mut session, identity.session_id(), now, store);
         Ok(is_alive(&session, self.idle_timeout, now).then_some(account))
     }
 
@@ -74,10 +78,10 @@ impl Sessions {
         }
     }
 
-    /// Corrects when somebody last asked about the session, and if it is alive, notes that somebody does. Only an idle
-    /// time-out needs to know it, and not exactly: so few questions lead to a write, also while no write succeeds.
-    fn touch(&self, session: &mut Session, id: SessionId, idle_timeout: Duration, now: Timestamp, store: &Store) {
-        let is_recent = |session: &Session| is_recent(session.last_seen_at, idle_timeout, now);
+    /// Corrects when somebody last asked about the session, and if it is alive, notes that somebody does. It need not be
+    /// known exactly: so few questions lead to a write, also while no write succeeds.
+    fn touch(&self, session: &mut Session, id: SessionId, now: Timestamp, store: &Store) {
+        let is_recent = |session: &Session| is_recent(session.last_seen_at, self.longest_rest, now);
         if is_recent(session) {
             return;
         }
@@ -87,7 +91,7 @@ impl Sessions {
         if is_recent(session) || !is_alive(session, self.idle_timeout, now) {
             return;
         }
-        self.unwritten.seen().remember(id, now, idle_timeout);
+        self.unwritten.seen().remember(id, now, self.longest_rest);
         let (write, unwritten) = (store.write(move |tx| tx.touch_session(id, now)), self.unwritten.clone());
         actix_web::rt::spawn(async move {
             if write.await.is_ok() {
@@ -104,10 +108,10 @@ impl Unwritten {
 }
 
 impl Seen {
-    fn remember(&mut self, id: SessionId, now: Timestamp, idle_timeout: Duration) {
-        let was_pruned = self.pruned_at.is_some_and(|at| is_recent(at, idle_timeout, now));
+    fn remember(&mut self, id: SessionId, now: Timestamp, longest_rest: Duration) {
+        let was_pruned = self.pruned_at.is_some_and(|at| is_recent(at, longest_rest, now));
         if self.sessions.len() >= MAX_UNWRITTEN && !was_pruned {
-            self.sessions.retain(|_, seen| *seen + idle_timeout > now);
+            self.sessions.retain(|_, seen| *seen + longest_rest > now);
             self.pruned_at = Some(now);
         }
         let has_room = self.sessions.len() < MAX_UNWRITTEN;
@@ -127,8 +131,8 @@ impl Seen {
 }
 
 /// Whether what was done at that moment need not be done again yet.
-fn is_recent(at: Timestamp, idle_timeout: Duration, now: Timestamp) -> bool {
-    at + idle_timeout / TOUCHES > now
+fn is_recent(at: Timestamp, longest_rest: Duration, now: Timestamp) -> bool {
+    at + (longest_rest / TOUCHES).min(TOUCH_EVERY) > now
 }
 
 /// Whether a session has neither ended nor expired.

@@ -116,7 +116,7 @@ impl Shop {
         })?;
         let intelligence = Intelligence::new(&config, clock.clone())?;
         let metrics = Arc::<Metrics>::default();
-        let store = Store::start(database, &config.database.path, 1, metrics.writer.clone())?;
+        let store = Store::start(database, 1, metrics.writer.clone())?;
         let key = Keys::load(&store, config.rate_limit, &clock)?.find(&key, &store)?;
         Ok(Self {
             sign_in: SignIn::new(&config, throttle, Arc::new(intelligence), metrics, clock),

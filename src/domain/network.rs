@@ -33,10 +33,14 @@ impl FromStr for Network {
     type Err = NetworkError;
 
     fn from_str(text: &str) -> Result<Self, NetworkError> {
-        text.parse::<IpNet>()
-            .or_else(|_| text.parse::<IpAddr>().map(|address| address.to_canonical().into()))
-            .map(|network| Self(canonical(network).trunc()))
-            .map_err(|_| NetworkError)
+        let Some((address, length)) = text.split_once('/') else {
+            let address: IpAddr = text.parse().map_err(|_| NetworkError)?;
+            return Ok(Self(address.to_canonical().into()));
+        };
+        let is_number = length.bytes().all(|byte| byte.is_ascii_digit());
+        let length = length.parse().ok().filter(|_| is_number).ok_or(NetworkError)?;
+        let network = IpNet::new(address.parse().map_err(|_| NetworkError)?, length).map_err(|_| NetworkError)?;
+        Ok(Self(canonical(network).trunc()))
     }
 }
 
@@ -74,7 +78,11 @@ mod tests {
         assert_eq!("::ffff:10.1.2.3".parse::<Network>().unwrap().to_string(), "10.1.2.3/32");
         assert_eq!("::ffff:10.1.2.3/104".parse::<Network>().unwrap().to_string(), "10.0.0.0/8");
         assert_eq!("::ffff:0:0/95".parse::<Network>().unwrap().to_string(), "::fffe:0:0/95");
-        for text in ["", "proxy.example", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/8 ", "10.0.0.1:80", "10.0.0/8"] {
+        // Some read this as octal.
+        for text in ["010.0.0.0/8", "10.0.0.0/+8", "1::2:3:4:5:6:7:8/128"] {
+            assert_eq!(text.parse::<Network>(), Err(NetworkError), "{text}");
+        }
+        for text in ["", "proxy.example", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/8 ", "10.0.0.1:80", "10.0.0/8", "/8"] {
             assert_eq!(text.parse::<Network>(), Err(NetworkError), "{text}");
         }
     }

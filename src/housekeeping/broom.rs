@@ -174,7 +174,7 @@ fn sweep_attempts(
         deleted += 1;
     }
     let is_recent = rows.iter().all(|(_, at)| (kept_since..=now).contains(at));
-    Ok(Step { next: rows.last().filter(|_| !is_recent).map(|(id, _)| *id), deleted })
+    Ok(Step { next: rows.last().filter(|_| is_full(&rows) && !is_recent).map(|(id, _)| *id), deleted })
 }
 
 /// Deletes what is known of the next addresses that nobody has signed in from for so long that no attempt is left.
@@ -201,7 +201,11 @@ fn sweep_sessions(
         tx.delete_session(*id)?;
         deleted += 1;
     }
-    // Not until there are none: while many sign in, there would always be another one.
-    let is_full = rows.len() == STEP as usize;
-    Ok(Step { next: rows.last().filter(|_| is_full).map(|(id, _)| *id), deleted })
+    Ok(Step { next: rows.last().filter(|_| is_full(&rows)).map(|(id, _)| *id), deleted })
+}
+
+/// Whether there may be more rows. A round does not go on until there are none: while many sign in, there would always be
+/// another one.
+fn is_full<R>(rows: &[R]) -> bool {
+    rows.len() == STEP as usize
 }

@@ -1,4 +1,4 @@
-//! The watch on the WAL.
+//! The watch on the database's files, and on the size of the WAL.
 //!
 //! SQLite begins the WAL anew when all of it has been moved into the database and nobody reads it. A reader that
 //! lasts is in the way of that, and the file grows with every write; so do readers that are many and never all
@@ -12,7 +12,7 @@ use log::{info, warn};
 use crate::clock::Clock;
 use crate::store::{Store, StoreError, WAL_LIMIT};
 
-/// Between two looks at the file.
+/// Between two looks at the files.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// A size that a WAL has only if it could not be begun anew: twice that at which this is tried after each commit.
@@ -34,10 +34,11 @@ impl WalWatch {
         Self { clock, alarm }
     }
 
-    /// Looks at the WAL again and again.
+    /// Looks at the files again and again.
     pub(super) async fn keep_watching(&mut self, store: &Store) {
         loop {
             tokio::time::sleep(INTERVAL).await;
+            store.watch_files();
             let emptied = if store.wal_size() <= LARGE { Ok(true) } else { store.empty_wal().await };
             match emptied {
                 Ok(true) => {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::ConnectionType;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, web};
@@ -83,7 +84,13 @@ pub(super) async fn log_request(
     let id = RequestId::of(&request);
     request.extensions_mut().insert(id.clone());
     let chunked = ChunkedBody::of(&mut request);
+    let wants_upgrade = request.head().upgrade();
     let mut response = next.call(request).await?;
+    if wants_upgrade {
+        // The HTTP layer closes the connection of a request that would like another protocol, and does not say so: the
+        // next request would be sent into it.
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
     if let Some(body) = chunked {
         body.close_if_unread(&mut response);
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use actix_web::dev::{Server, Service as _};
 use actix_web::http::header::{ACCEPT, CONTENT_TYPE};
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, Route, guard, web};
 use log::error;
 use serde::Serialize;
 
@@ -32,9 +32,9 @@ pub fn serve_admin(listener: TcpListener, services: web::Data<Services>) -> std:
         App::new()
             .app_data(services.clone())
             .app_data(session_count.clone())
-            .route("/health/live", web::get().to(live))
-            .route("/health/ready", web::get().to(readiness))
-            .route("/metrics", web::get().to(metrics))
+            .route("/health/live", get().to(live))
+            .route("/health/ready", get().to(readiness))
+            .route("/metrics", get().to(metrics))
             .wrap_fn(|request, service| {
                 let answering = Answering::new(request.conn_data());
                 let answer = service.call(request);
@@ -48,6 +48,11 @@ pub fn serve_admin(listener: TcpListener, services: web::Data<Services>) -> std:
     let server = HttpServer::new(app).workers(1).disable_signals().shutdown_timeout(1);
     let server = server.max_connections(MAX_CONNECTIONS).on_connect(connection::watch);
     Ok(server.listen(listener)?.run())
+}
+
+/// `GET`, and `HEAD`, by which some monitors ask.
+fn get() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
 #[derive(Serialize)]

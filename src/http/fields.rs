@@ -6,7 +6,8 @@ use std::fmt;
 
 use foldhash::HashMap;
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 use super::reply::{ApiError, Problem};
 
@@ -23,7 +24,7 @@ pub(super) enum Value {
     Text(String),
     /// JSON's `null`, which counts as absent.
     Null,
-    /// What is no text, for its bytes are not UTF-8. (JSON has none of it.)
+    /// What is no text, for it has no form in UTF-8.
     NotUtf8,
     /// Anything else.
     Other,
@@ -111,7 +112,7 @@ pub(super) fn problem(field: &str, problem: &str) -> Problem {
     Problem { field: field.chars().take(64).collect(), problem: problem.to_owned() }
 }
 
-/// From a JSON object. Its values are not looked into, but the whole text must be valid JSON.
+/// From a JSON object. What no endpoint asks for is not looked into, but the whole text must be valid JSON.
 impl<'de> Deserialize<'de> for Fields {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(FieldsVisitor)
@@ -129,63 +130,20 @@ impl<'de> Visitor<'de> for FieldsVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
         let mut fields = Fields::default();
-        while let Some((name, value)) = map.next_entry()? {
-            fields.add(name, value);
+        while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
+            fields.add(name, Value::of_json(value));
         }
         Ok(fields)
     }
 }
 
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ValueVisitor)
-    }
-}
-
-struct ValueVisitor;
-
-impl<'de> Visitor<'de> for ValueVisitor {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::Text(text.to_owned()))
-    }
-
-    fn visit_string<E>(self, text: String) -> Result<Value, E> {
-        Ok(Value::Text(text))
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Value, E> {
-        Ok(Value::Other)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Value, E> {
-        Ok(Value::Other)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Value, E> {
-        Ok(Value::Other)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Value, E> {
-        Ok(Value::Other)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Value::Other)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Value::Other)
+impl Value {
+    /// What a JSON value holds. A text may name half of a character (`\ud83d`), such as a program leaves that cuts texts.
+    fn of_json(value: &RawValue) -> Self {
+        match value.get() {
+            "null" => Self::Null,
+            text if text.starts_with('"') => serde_json::from_str(text).map_or(Self::NotUtf8, Self::Text),
+            _ => Self::Other,
+        }
     }
 }

@@ -18,6 +18,9 @@ pub enum StoreError {
     /// The transaction that the job shared with others was not committed.
     #[error("the transaction failed: {0}")]
     Batch(Arc<BatchError>),
+    /// The file was moved away under the server.
+    #[error("the database or its -wal was removed or replaced while it was open: restore it and restart the server")]
+    FileGone,
     /// No reader could be had.
     #[error("no connection to read with: {0}")]
     Reader(r2d2::Error),
@@ -66,7 +69,7 @@ pub enum BatchError {
     #[error("{0}")]
     Open(#[from] OpenError),
     /// The file was moved away under the server.
-    #[error("the database or its -wal was removed or replaced while it was open: restore it and restart the server")]
+    #[error("{}", StoreError::FileGone)]
     FileGone,
 }
 
@@ -135,6 +138,12 @@ pub enum OpenError {
         path: PathBuf,
         /// Why not.
         cause: io::Error,
+    },
+    /// Another file took the place of the one that was being opened.
+    #[error("the database {} or its -wal was removed or replaced while it was being opened: restore it and try again", path.display())]
+    Replaced {
+        /// The file.
+        path: PathBuf,
     },
     /// SQLite cannot open or set up the file.
     #[error("cannot open the database {}: {cause}", path.display())]

@@ -27,7 +27,8 @@ mod sessions;
 mod values;
 mod writer;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use r2d2_sqlite::SqliteConnectionManager;
@@ -56,12 +57,14 @@ pub use sessions::{NewSession, Session};
 use log::info;
 
 use crate::metrics::WriterMetrics;
+use open_file::Files;
 use writer::Writer;
 
 /// An open database file of the current schema, with one connection that reads and writes.
 #[derive(Debug)]
 pub struct Database {
     connection: rusqlite::Connection,
+    files: Files,
 }
 
 impl Database {
@@ -73,6 +76,7 @@ impl Database {
     /// # Errors
     /// When the file cannot be opened, is no database of this program or belongs to a newer version.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let before = open_file::inode(path)?;
         let mut connection = connection::open_writer(path)?;
         match schema::upgrade(&mut connection).map_err(|error| OpenError::at(path, error))? {
             schema::VERSION => {}
@@ -80,7 +84,7 @@ impl Database {
             0 => info!(path:% = path.display(); "made a new database"),
             from => info!(path:% = path.display(), from, to = schema::VERSION; "upgraded the database"),
         }
-        Ok(Self { connection })
+        Ok(Self { connection, files: Files::opened(path, before)? })
     }
 
     /// Opens a file that is there already and of the current schema, also while a server runs on it.
@@ -88,9 +92,10 @@ impl Database {
     /// # Errors
     /// When there is no such file or nothing in it, or it is not of the current schema.
     pub fn open_existing(path: &Path) -> Result<Self, OpenError> {
+        let before = open_file::inode(path)?;
         let connection = connection::open_existing(path)?;
         schema::check(&connection).map_err(|error| OpenError::at(path, error))?;
-        Ok(Self { connection })
+        Ok(Self { connection, files: Files::opened(path, before)? })
     }
 
     /// Runs `work` in one transaction, which is committed when it succeeds.
@@ -169,7 +174,7 @@ pub struct Store {
     // a reader cannot.
     readers: r2d2::Pool<SqliteConnectionManager>,
     writer: Writer,
-    path: PathBuf,
+    files: Arc<Files>,
 }
 
 impl Store {
@@ -178,10 +183,11 @@ impl Store {
     ///
     /// # Errors
     /// When the readers cannot be opened.
-    pub fn start(database: Database, path: &Path, readers: u32, metrics: WriterMetrics) -> Result<Self, OpenError> {
-        let readers = connection::open_reader_pool(path, readers)?;
-        let writer = Writer::start(database.connection, path, metrics)?;
-        Ok(Self { readers, writer, path: path.to_owned() })
+    pub fn start(database: Database, readers: u32, metrics: WriterMetrics) -> Result<Self, OpenError> {
+        let readers = connection::open_reader_pool(&database.files.path, readers)?;
+        let files = Arc::new(database.files);
+        let writer = Writer::start(database.connection, files.clone(), metrics)?;
+        Ok(Self { readers, writer, files })
     }
 
     /// Runs `work` in a transaction on the writer's thread and answers once it is on the disk. What
@@ -204,8 +210,11 @@ impl Store {
     /// as it was last committed. For look-ups of microseconds.
     ///
     /// # Errors
-    /// What `work` says, or that the database cannot be read.
+    /// What `work` says, or that the database cannot be read, or that it is no longer the one that the readers have open.
     pub fn read<T>(&self, work: impl FnOnce(&Tx<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        if self.files.were_gone() {
+            return Err(StoreError::FileGone);
+        }
         work(&Tx::new(&*self.readers.get()?))
     }
 
@@ -238,10 +247,17 @@ impl Store {
         }
     }
 
+    /// Looks whether the database has been removed or replaced since it was opened: what a command writes into the new one,
+    /// such as a ban, nobody would see here. Until the old one is back, nothing is read any more.
+    pub fn watch_files(&self) {
+        // What was found is kept, and logged.
+        let _ = self.files.check_they_are_there();
+    }
+
     /// How many bytes the WAL has on the disk.
     #[must_use]
     pub fn wal_size(&self) -> u64 {
-        wal_size(&self.path)
+        wal_size(&self.files.path)
     }
 
     /// Has the writer move all of the WAL into the database and cut it down to nothing. Says whether that was

@@ -3,9 +3,10 @@
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use log::error;
+use log::{error, info};
 use rusqlite::Connection;
 
 use super::connection::{self, wait_for_lock};
@@ -37,34 +38,51 @@ pub(super) fn empty_wal(connection: &Connection) -> rusqlite::Result<bool> {
 
 /// Which files the database and its WAL are: device and inode. (They are asked for, never opened: closing them would
 /// release SQLite's locks.)
+#[derive(Debug)]
 pub(super) struct Files {
     pub(super) path: PathBuf,
     wal: PathBuf,
-    inodes: [Option<Inode>; 2],
+    inodes: [Inode; 2],
+    /// What was found last.
+    are_gone: AtomicBool,
 }
 
 /// Device and number.
-type Inode = (u64, u64);
+pub(super) type Inode = (u64, u64);
 
 impl Files {
-    pub(super) fn at(path: &Path) -> Result<Self, OpenError> {
+    /// Those that are there once a database has been opened, of which `before` was there before.
+    pub(super) fn opened(path: &Path, before: Option<Inode>) -> Result<Self, OpenError> {
         let wal = wal_of(path);
-        Ok(Self { path: path.to_owned(), inodes: inodes(path, &wal)?, wal })
+        match (inode(path)?, inode(&wal)?) {
+            (Some(file), Some(of_wal)) if before.is_none_or(|before| before == file) => {
+                let path = path.to_owned();
+                Ok(Self { path, wal, inodes: [file, of_wal], are_gone: AtomicBool::new(false) })
+            }
+            _ => Err(OpenError::Replaced { path: path.to_owned() }),
+        }
     }
 
     /// That they are still where they were. When somebody has removed or replaced one of them, what is committed
     /// there will not be found by who has the old ones open.
     pub(super) fn check_they_are_there(&self) -> Result<(), BatchError> {
-        if self.inodes == inodes(&self.path, &self.wal)? { Ok(()) } else { Err(BatchError::FileGone) }
+        let are_gone = [inode(&self.path)?, inode(&self.wal)?] != self.inodes.map(Some);
+        match (self.are_gone.swap(are_gone, Ordering::Relaxed), are_gone) {
+            (false, true) => error!("{}", BatchError::FileGone),
+            (true, false) => info!("the database is where it was"),
+            _ => {}
+        }
+        if are_gone { Err(BatchError::FileGone) } else { Ok(()) }
+    }
+
+    /// Whether they were not, when somebody last looked.
+    pub(super) fn were_gone(&self) -> bool {
+        self.are_gone.load(Ordering::Relaxed)
     }
 }
 
-fn inodes(path: &Path, wal: &Path) -> Result<[Option<Inode>; 2], OpenError> {
-    Ok([inode(path)?, inode(wal)?])
-}
-
 /// `None`: there is no such file. That it cannot be told is another matter, and may pass.
-fn inode(path: &Path) -> Result<Option<Inode>, OpenError> {
+pub(super) fn inode(path: &Path) -> Result<Option<Inode>, OpenError> {
     match std::fs::metadata(path) {
         Ok(metadata) => Ok(Some((metadata.dev(), metadata.ino()))),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),

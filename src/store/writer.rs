@@ -7,7 +7,6 @@
 //! A job that fails must undo only itself. That hardly ever happens, and a savepoint for each job costs a tenth of a
 //! sign-in: so the savepoints come only when a job has failed, and all are run once more.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
@@ -49,13 +48,13 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, path: &Path, metrics: WriterMetrics) -> Result<Self, OpenError> {
+    pub(super) fn start(connection: Connection, files: Arc<Files>, metrics: WriterMetrics) -> Result<Self, OpenError> {
         let (queue, orders) = sync_channel(MAX_QUEUE);
         let progress = Arc::<Progress>::default();
         open_file::be_patient(&connection);
         let mut desk = Desk {
             connection: Some(connection),
-            files: Files::at(path)?,
+            files,
             is_gone: false,
             clock: Clock::system(),
             metrics: metrics.clone(),
@@ -115,7 +114,7 @@ struct Desk {
     /// `None` after a failure of the disk, until the file could be opened again.
     connection: Option<Connection>,
     /// Those that the readers have open. On others nothing is written: they would not see it.
-    files: Files,
+    files: Arc<Files>,
     /// Whether they were removed or replaced while the writer had them open. Nothing is written any more then.
     is_gone: bool,
     clock: Clock,
@@ -271,7 +270,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("magic-auth.db");
         let database = Database::open(&path).unwrap();
-        Fixture { store: Store::start(database, &path, 1, WriterMetrics::default()).unwrap(), _folder: folder }
+        Fixture { store: Store::start(database, 1, WriterMetrics::default()).unwrap(), _folder: folder }
     }
 
     fn names(store: &Store) -> Vec<String> {

@@ -150,6 +150,20 @@ fn a_session_that_nobody_asks_about_ends_after_the_idle_timeout() {
     assert!(!app.shop().is_logged_in(&asked));
 }
 
+/// Without one, nobody is let go for it; but when sessions were last asked about is known by the time that one is set.
+#[test]
+fn an_idle_timeout_that_is_set_later_ends_no_session_in_use() {
+    let app = spawn_app();
+    let [asked, forgotten] = [(); 2].map(|()| app.shop().identity("jan@barasek.com"));
+    app.advance(20 * DAY);
+    assert!(app.shop().is_logged_in(&asked));
+    eventually(|| app.count("SELECT count(*) FROM sessions WHERE last_seen_at > created_at") == 1);
+    app.edit_config("[server]", "[session]\nidle_timeout = \"14d\"\n[server]");
+    let app = app.restart();
+    assert!(app.shop().is_logged_in(&asked));
+    assert!(!app.shop().is_logged_in(&forgotten));
+}
+
 #[test]
 fn a_session_in_use_outlives_a_disk_that_fails_for_longer_than_the_idle_timeout() {
     let app = spawn_app_with("[session]\nidle_timeout = \"10h\"");

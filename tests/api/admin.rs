@@ -31,6 +31,7 @@ fn health_and_metrics_have_a_port_of_their_own_and_the_public_one_has_neither() 
     let app = spawn_app_with(ADMIN);
     for path in ["/health/live", "/health/ready", "/metrics"] {
         assert_eq!(admin(&app).get(path).status, 200, "{path}");
+        assert_eq!(admin(&app).request("HEAD", path).status, 200, "{path}");
         assert_eq!(app.shop().get(path).status, 404, "{path}");
     }
     assert_eq!(admin(&app).get("/api/v1/ping").status, 404);

@@ -188,6 +188,11 @@ fn unknown_fields_are_ignored() {
     let app = spawn_app();
     let unknown = json!({"email": "jan@barasek.com", "x": 1, "y": {"email": ["a", {"b": null}]}, "": "", "é": false});
     app.shop().magic_auth(&unknown).identity();
+    // Half of a character, and a number beyond all bounds.
+    for value in [r#""\ud83d""#, r#"["\ud83d"]"#, r#"{"\ud83d":0}"#, "1e999", "[1e999]"] {
+        let body = format!(r#"{{"email":"jan@barasek.com","x":{value}}}"#);
+        post(&app, "application/json", &body).identity();
+    }
     post(&app, FORM, "email=jan%40barasek.com&x=1&y").identity();
     post(&app, MULTIPART, multipart(&[("email", "jan@barasek.com"), ("x", "1")])).identity();
 }
@@ -294,7 +299,6 @@ fn what_is_no_json_object_is_invalid() {
         "{\"email\":\"jan@barasek.com\",/* */\"x\":1}",
         r#"{"email":"jan@barasek.com","x":NaN}"#,
         r#"{"email":"jan@barasek.com","x":01}"#,
-        r#"{"email":"jan@barasek.com","x":1e999}"#,
         r#"{"email":"\ud800@barasek.com"}"#,
         r#"{"email":"jan@barasek.com","firstName":"\udc00\ud800"}"#,
         "\u{feff}{\"email\":\"jan@barasek.com\"}",

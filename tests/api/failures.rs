@@ -319,10 +319,27 @@ fn a_damaged_database_gives_no_wrong_answer() {
 fn a_database_that_was_removed_under_the_server_gives_no_success() {
     for removed in ["magic-auth.db", "magic-auth.db-wal"] {
         let app = spawn_app();
-        app.shop().identity(JAN);
+        let identity = app.shop().identity(JAN);
         std::fs::remove_file(app.folder.path().join(removed)).unwrap();
         for _ in 0..2 {
             assert_login_failed(&app.shop().sign_in(EVA));
+            assert_internal_error(&app.shop().account_info(&identity));
         }
     }
+}
+
+/// What a command does to the file that took its place, nobody would see.
+#[test]
+fn a_database_that_was_replaced_is_not_read_any_more_until_it_is_back() {
+    let app = spawn_app();
+    let identity = app.shop().identity(JAN);
+    let [database, away] = [app.database_path(), app.folder.path().join("away")];
+    std::fs::rename(&database, &away).unwrap();
+    std::fs::copy(&away, &database).unwrap();
+    eventually(|| app.shop().account_info(&identity).status == 500);
+    app.advance(Duration::from_secs(11));
+    assert_internal_error(&app.shop().ping());
+    std::fs::rename(&away, &database).unwrap();
+    eventually(|| app.shop().ping().status == 200);
+    assert!(app.shop().is_logged_in(&identity));
 }
