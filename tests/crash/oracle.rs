@@ -8,11 +8,11 @@ use rusqlite::{Connection, OpenFlags, params};
 
 use crate::caller::Caller;
 use crate::client::Client;
-use crate::ledger::Known;
+use crate::ledger::{Known, Ledger};
 use crate::operator::{import, imported_address};
 use crate::server::{LOG, Server};
 use crate::shop::{Import, ROOT, Shop, lock};
-use crate::sound::{ensure_one_customer_a_mailbox, ensure_sound};
+use crate::sound::{ensure_one_customer_a_mailbox, ensure_sound, ensure_sound_log};
 
 /// Customers of earlier rounds that are looked at again, of each caller.
 const SAMPLE: usize = 20;
@@ -29,7 +29,17 @@ pub fn check(shop: &mut Shop, rng: &mut Rng) -> anyhow::Result<Duration> {
     database.busy_timeout(Duration::from_secs(5))?;
     ensure_sound(&database)?;
     let log = std::fs::read_to_string(shop.folder().join(LOG))?;
-    ensure!(!log.contains("panicked"), "{log}");
+    let identities = |ledger| -> Vec<String> {
+        let ledger: &Ledger = &lock(ledger);
+        ledger
+            .customers
+            .iter()
+            .flat_map(|customer| &customer.sessions)
+            .map(|session| session.identity.clone())
+            .collect()
+    };
+    let keys = shop.papers.keys.iter().map(|(key, _)| key.clone()).chain([ROOT.to_owned()]);
+    ensure_sound_log(&log, shop.ledgers().flat_map(identities).chain(keys))?;
     ensure_one_customer_a_mailbox(&database)?;
     check_attempts(&database, shop)?;
     check_customers(shop, rng)?;

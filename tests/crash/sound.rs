@@ -18,3 +18,10 @@ pub fn ensure_one_customer_a_mailbox(database: &Connection) -> anyhow::Result<()
     ensure!(!database.prepare(sql)?.exists([])?, "an address is that of two customers");
     Ok(())
 }
+
+/// A log tells of no panic, and none of the secrets.
+pub fn ensure_sound_log<S: AsRef<str>>(log: &str, secrets: impl IntoIterator<Item = S>) -> anyhow::Result<()> {
+    ensure!(!log.contains("panicked"), "{log}");
+    ensure!(!secrets.into_iter().any(|secret| log.contains(secret.as_ref())), "a secret in the log: {log}");
+    Ok(())
+}

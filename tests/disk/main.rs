@@ -18,6 +18,8 @@ mod runs;
 mod shim;
 mod shop;
 mod slow_disk;
+#[path = "../crash/sound.rs"]
+mod sound;
 
 use std::path::PathBuf;
 

@@ -14,6 +14,7 @@ use crate::facts::{Claim, check};
 use crate::recording::Files;
 use crate::shim::Shim;
 use crate::shop::{Answer, CLIENT_TIMEOUT, KEY, Server, Shop};
+use crate::sound::ensure_sound_log;
 
 /// The writer's queue, and the batch that it has taken off it.
 const QUEUE: u32 = 1_024;
@@ -76,7 +77,7 @@ pub fn run(shim: &Shim) -> anyhow::Result<String> {
     let later =
         server.sign_in("later@shop.example").map_err(|refusal| anyhow!("the disk is well again, but: {refusal}"))?;
     ensure!(server.stop().success());
-    ensure!(!shop.log().contains("panicked"), "{}", shop.log());
+    ensure_sound_log(&shop.log(), [KEY])?;
     let claims: Vec<_> =
         identities.into_iter().chain([earlier, later]).map(|identity| Claim::SignedIn { identity }).collect();
     check(&shop.disk(), claims.iter())?;

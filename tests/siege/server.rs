@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::callers;
 use crate::process::{End, LOG, Server, binary, run};
-use crate::sound::{ensure_one_customer_a_mailbox, ensure_sound};
+use crate::sound::{ensure_one_customer_a_mailbox, ensure_sound, ensure_sound_log};
 
 /// The shop's key, which no throttle and no quota concerns.
 pub const KEY: &str = "ROOTshop000000000000000000000000";
@@ -114,7 +114,7 @@ impl Besieged {
         drop(connection);
         self.server.end(End::Stopped("TERM"))?;
         let log = std::fs::read_to_string(self.folder.path().join(LOG))?;
-        ensure!(!log.contains("panicked"), "{log}");
+        ensure_sound_log(&log, identities.iter().map(String::as_str).chain([KEY]))?;
         let database = self.folder.path().join("magic-auth.db");
         let database = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         ensure_sound(&database)?;
