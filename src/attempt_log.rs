@@ -13,7 +13,7 @@ use log::warn;
 use tokio::sync::Notify;
 
 use crate::domain::{Outcome, Timestamp};
-use crate::store::{Attempt, Store, StoreError};
+use crate::store::{Attempt, NewAttempt, Store, StoreError};
 
 /// Between two writes.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -85,7 +85,8 @@ impl AttemptLog {
         let rows = batch.clone();
         let written = store.write(move |tx| {
             rows.iter().try_for_each(|((attempt, outcome), repeated)| {
-                tx.insert_attempt(attempt, None, *outcome, repeated.first_at, repeated.count)
+                let new = NewAttempt { count: repeated.count, ..NewAttempt::of(attempt, *outcome) };
+                tx.insert_attempt(&new, repeated.first_at)
             })
         });
         let written = written.await;

@@ -28,7 +28,7 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is the place where time comes from")]
     pub fn now(&self) -> Timestamp {
         let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_millis(0) + since_epoch + self.ahead()
+        Timestamp::EPOCH + since_epoch + self.ahead()
     }
 
     /// Time since the Unix epoch that never goes back nor leaps when the system's clock is set: what

@@ -61,7 +61,7 @@ impl Sessions {
             return Ok(None);
         };
         self.touch(&mut session, identity.session_id(), now, store);
-        Ok(is_alive(&session, self.idle_timeout, now).then_some(account))
+        Ok(session.is_alive(self.idle_timeout, now).then_some(account))
     }
 
     /// Ends the session that `identity` stands for. Does nothing when there is none.
@@ -88,7 +88,7 @@ impl Sessions {
         if let Some(seen) = self.unwritten.seen().sessions.get(&id) {
             session.last_seen_at = session.last_seen_at.max(*seen);
         }
-        if is_recent(session) || !is_alive(session, self.idle_timeout, now) {
+        if is_recent(session) || !session.is_alive(self.idle_timeout, now) {
             return;
         }
         self.unwritten.seen().remember(id, now, self.longest_rest);
@@ -133,11 +133,4 @@ impl Seen {
 /// Whether what was done at that moment need not be done again yet.
 fn is_recent(at: Timestamp, longest_rest: Duration, now: Timestamp) -> bool {
     at + (longest_rest / TOUCHES).min(TOUCH_EVERY) > now
-}
-
-/// Whether a session has neither ended nor expired.
-#[must_use]
-pub fn is_alive(session: &Session, idle_timeout: Option<Duration>, now: Timestamp) -> bool {
-    let is_idle = idle_timeout.is_some_and(|limit| session.last_seen_at + limit <= now);
-    !session.is_ended && now < session.expires_at && !is_idle
 }

@@ -21,8 +21,8 @@ use crate::domain::{
 use crate::intelligence::Intelligence;
 use crate::keys::Key;
 use crate::metrics::Metrics;
-use crate::store::{Attempt, Store, StoreError, Tx};
-use crate::throttle::{Limit, Throttle};
+use crate::store::{Attempt, NewAttempt, Store, StoreError, Tx};
+use crate::throttle::{Limit, Throttle, TooSoon};
 use candidate::Candidate;
 use deny::deny_reason;
 use sandbox::Scene;
@@ -125,8 +125,6 @@ impl SignIn {
     /// When the write queue is full.
     pub async fn sign_in(&self, key: &Key, request: Request, store: &Store) -> Result<Answer, Overloaded> {
         let now = self.clock.now();
-        let attempt =
-            Attempt { organisation: key.organisation, api_key: key.id, mailbox: None, email: None, ip: request.ip };
         if key.kind == KeyKind::Dev
             && let Some(email) = &request.email
             && let Some(scene) = Scene::of(email)
@@ -134,7 +132,7 @@ impl SignIn {
             let played = scene.play(key, email.clone(), now + self.session_lifetime, now, store).await;
             return told(played);
         }
-        let answer = self.attempt(key, request, attempt, now, store).await?;
+        let answer = self.attempt(key, request, now, store).await?;
         self.metrics.count_sign_in(answer.outcome());
         Ok(answer)
     }
@@ -143,10 +141,11 @@ impl SignIn {
         &self,
         key: &Key,
         mut request: Request,
-        mut attempt: Attempt,
         now: Timestamp,
         store: &Store,
     ) -> Result<Answer, Overloaded> {
+        let mut attempt =
+            Attempt { organisation: key.organisation, api_key: key.id, mailbox: None, email: None, ip: request.ip };
         let Some(email) = request.email.take() else {
             let recorded = store.write(record_invalid_email(attempt.clone(), now)).await;
             return self.answer(recorded, attempt, now);
@@ -158,15 +157,8 @@ impl SignIn {
 
         let is_throttled = key.kind != KeyKind::Root;
         if is_throttled && let Err(too_soon) = self.throttle.check(key.organisation, mailbox, request.ip) {
-            let refusal = Refusal::TooManyAttempts;
-            // Whoever floods names ever new addresses: what counts is where the flood comes from.
-            if too_soon.by == Limit::Network {
-                (attempt.mailbox, attempt.email) = (None, None);
-            }
-            self.unwritten.note(attempt, Outcome::Refused(refusal), now);
-            return Ok(Answer::Refused { refusal, retry_after: Some(too_soon.retry_after) });
+            return Ok(self.refuse(too_soon, attempt, now));
         }
-
         if let Some(ip) = attempt.ip {
             self.intelligence.note(ip);
             if deny_reason(&self.policy.deny, &self.intelligence.geoip, ip.get()).is_some() {
@@ -174,10 +166,8 @@ impl SignIn {
                 return Ok(Answer::Denied);
             }
         }
-
         let candidate = Candidate {
             policy: self.policy.clone(),
-            metrics: self.metrics.clone(),
             attempt: attempt.clone(),
             request,
             country: self.intelligence.country(attempt.ip),
@@ -190,7 +180,21 @@ impl SignIn {
         if is_throttled && matches!(decided, Err(StoreError::Overloaded)) {
             self.throttle.refund(attempt.organisation, mailbox, attempt.ip);
         }
+        let decided = decided.map(|decision| {
+            self.metrics.ignored_referrals.inc_by(decision.is_referral_ignored.into());
+            decision.answer
+        });
         self.answer(decided, attempt, now)
+    }
+
+    fn refuse(&self, too_soon: TooSoon, mut attempt: Attempt, now: Timestamp) -> Answer {
+        let refusal = Refusal::TooManyAttempts;
+        // Whoever floods names ever new addresses: what counts is where the flood comes from.
+        if too_soon.by == Limit::Network {
+            (attempt.mailbox, attempt.email) = (None, None);
+        }
+        self.unwritten.note(attempt, Outcome::Refused(refusal), now);
+        Answer::Refused { refusal, retry_after: Some(too_soon.retry_after) }
     }
 
     /// The same as [`told`], and a record of what could not be written.
@@ -218,7 +222,7 @@ fn told(decided: Result<Answer, StoreError>) -> Result<Answer, Overloaded> {
 
 fn record_invalid_email(attempt: Attempt, now: Timestamp) -> impl Fn(&Tx<'_>) -> Result<Answer, StoreError> {
     move |tx| {
-        tx.insert_attempt(&attempt, None, Outcome::Refused(Refusal::InvalidEmail), now, 1)?;
+        tx.insert_attempt(&NewAttempt::of(&attempt, Outcome::Refused(Refusal::InvalidEmail)), now)?;
         Ok(Refusal::InvalidEmail.into())
     }
 }

@@ -8,6 +8,7 @@ use std::fmt;
 
 use idna::AsciiDenyList;
 use idna::uts46::{DnsLength, Hyphens, Uts46};
+use sha2::{Digest as _, Sha256};
 
 use super::OrganisationId;
 
@@ -145,10 +146,11 @@ impl CanonicalEmail {
         &self.0
     }
 
-    /// The mailbox of this address within an organisation.
+    /// The mailbox of this address within an organisation: 64 bits of a SHA-256, the same for ever.
     #[must_use]
     pub fn mailbox(&self, organisation: OrganisationId) -> Mailbox {
-        Mailbox(organisation.hash(self.0.as_bytes()).cast_signed())
+        let hash = Sha256::new().chain_update(organisation.0.to_be_bytes()).chain_update(&self.0).finalize();
+        Mailbox(hash.iter().take(8).fold(0, |bits, byte| bits << 8 | i64::from(*byte)))
     }
 }
 

@@ -8,7 +8,7 @@ use super::{Digest, Timestamp, base62};
 ///
 /// Rows are appended in the order of time, so that inserting one does not touch the whole table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SessionId(i64);
+pub struct SessionId(pub i64);
 
 impl SessionId {
     const RANDOM_BITS: u32 = 22;
@@ -24,18 +24,6 @@ impl SessionId {
         // 63 bits hold the milliseconds until the year 2039 and 22 random ones; what is beyond
         // comes round again, still positive.
         Self((at.as_millis() << Self::RANDOM_BITS) & i64::MAX)
-    }
-
-    /// The number that the database has kept.
-    #[must_use]
-    pub const fn from_i64(number: i64) -> Self {
-        Self(number)
-    }
-
-    /// The number as the database keeps it.
-    #[must_use]
-    pub fn as_i64(self) -> i64 {
-        self.0
     }
 }
 
@@ -137,7 +125,7 @@ mod tests {
         #[test]
         fn any_well_formed_text_can_be_looked_up(text in "[A-Za-z0-9]{32}") {
             if let Ok(id) = IdentityId::parse(&text) {
-                prop_assert!(id.session_id().as_i64() >= 0);
+                prop_assert!(id.session_id().0 >= 0);
             }
         }
 

@@ -12,6 +12,9 @@ use time::format_description::well_known::Rfc3339;
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// The Unix epoch.
+    pub const EPOCH: Self = Self(0);
+
     /// The moment `milliseconds` after the Unix epoch.
     #[must_use]
     pub const fn from_millis(milliseconds: i64) -> Self {

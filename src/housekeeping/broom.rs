@@ -15,7 +15,6 @@ use super::slowest_clock::SlowestClock;
 use crate::clock::Clock;
 use crate::config::{Config, Period};
 use crate::domain::{AttemptId, ClientIp, SessionId, Timestamp};
-use crate::session::is_alive;
 use crate::store::{Store, StoreError, Tx};
 
 /// Rows that one step reads, and deletes at most: a few milliseconds of the writer's time.
@@ -197,7 +196,7 @@ fn sweep_sessions(
 ) -> Result<Step<SessionId>, StoreError> {
     let rows = tx.list_sessions_after(after, STEP)?;
     let mut deleted = 0;
-    for (id, _) in rows.iter().filter(|(_, session)| !is_alive(session, rules.idle_timeout, now - GRACE)) {
+    for (id, _) in rows.iter().filter(|(_, session)| !session.is_alive(rules.idle_timeout, now - GRACE)) {
         tx.delete_session(*id)?;
         deleted += 1;
     }

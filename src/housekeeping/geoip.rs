@@ -11,30 +11,18 @@ use crate::geoip::GeoIp;
 /// Between two looks at the files.
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// The watch.
-#[derive(Debug)]
-pub(super) struct GeoIpWatch {
-    geoip: Arc<GeoIp>,
-}
-
-impl GeoIpWatch {
-    pub(super) fn new(geoip: Arc<GeoIp>) -> Self {
-        Self { geoip }
-    }
-
-    /// Looks at the files again and again, if there are any. What has changed is read on a thread that may block.
-    pub(super) async fn keep_watching(&self) {
-        while !self.geoip.knows_nothing() {
-            tokio::time::sleep(INTERVAL).await;
-            let (geoip, (done, is_done)) = (self.geoip.clone(), oneshot::channel());
-            // Not one of the runtime's, which would not end before it.
-            let thread = std::thread::Builder::new().name("geoip".to_owned()).spawn(move || {
-                geoip.reload_changed();
-                let _ = done.send(());
-            });
-            if thread.is_err() || is_done.await.is_err() {
-                error!("the files about addresses cannot be watched: there is no thread, or it has panicked");
-            }
+/// Looks at the files again and again, if there are any. What has changed is read on a thread that may block.
+pub(super) async fn keep_watching(geoip: &Arc<GeoIp>) {
+    while !geoip.knows_nothing() {
+        tokio::time::sleep(INTERVAL).await;
+        let (geoip, (done, is_done)) = (geoip.clone(), oneshot::channel());
+        // Not one of the runtime's, which would not end before it.
+        let thread = std::thread::Builder::new().name("geoip".to_owned()).spawn(move || {
+            geoip.reload_changed();
+            let _ = done.send(());
+        });
+        if thread.is_err() || is_done.await.is_err() {
+            error!("the files about addresses cannot be watched: there is no thread, or it has panicked");
         }
     }
 }

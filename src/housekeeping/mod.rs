@@ -12,7 +12,6 @@ use crate::config::Config;
 use crate::geoip::GeoIp;
 use crate::store::Store;
 use broom::Broom;
-use geoip::GeoIpWatch;
 use wal::WalWatch;
 
 /// The server's housekeeping.
@@ -20,22 +19,18 @@ use wal::WalWatch;
 pub struct Housekeeping {
     broom: Broom,
     wal: WalWatch,
-    geoip: GeoIpWatch,
+    geoip: Arc<GeoIp>,
 }
 
 impl Housekeeping {
     /// Housekeeping by the rules of `config`.
     #[must_use]
     pub fn new(config: &Config, clock: &Clock, geoip: &Arc<GeoIp>) -> Self {
-        Self {
-            broom: Broom::new(config, clock.clone()),
-            wal: WalWatch::new(clock.clone()),
-            geoip: GeoIpWatch::new(geoip.clone()),
-        }
+        Self { broom: Broom::new(config, clock.clone()), wal: WalWatch::new(clock.clone()), geoip: geoip.clone() }
     }
 
     /// Keeps house for as long as it is polled.
     pub async fn keep(&mut self, store: &Store) {
-        tokio::join!(self.broom.keep_sweeping(store), self.wal.keep_watching(store), self.geoip.keep_watching());
+        tokio::join!(self.broom.keep_sweeping(store), self.wal.keep_watching(store), geoip::keep_watching(&self.geoip));
     }
 }

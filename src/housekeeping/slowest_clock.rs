@@ -1,4 +1,4 @@
-//! The time of day by which is deleted.
+//! The time of day that deletions go by.
 //!
 //! The system's clock may leap ahead by a mistake that is soon undone. What it said can be taken back, and a deletion
 //! cannot: so a leap ahead counts only when it has lasted for a day. A clock that is set back counts at once.
@@ -39,16 +39,13 @@ struct Looks(VecDeque<(Duration, i64)>);
 
 impl Looks {
     fn add(&mut self, now: Timestamp, steady: Duration) -> Timestamp {
-        let ahead = now.as_millis().saturating_sub(millis(steady));
+        let steady_millis = (Timestamp::EPOCH + steady).as_millis();
+        let ahead = now.as_millis().saturating_sub(steady_millis);
         self.0.retain(|(at, _)| steady.saturating_sub(*at) < DOUBT);
         self.0.push_back((steady, ahead));
         let least = self.0.iter().map(|(_, ahead)| *ahead).min().unwrap_or(ahead);
-        Timestamp::from_millis(millis(steady).saturating_add(least))
+        Timestamp::from_millis(steady_millis.saturating_add(least))
     }
-}
-
-fn millis(steady: Duration) -> i64 {
-    i64::try_from(steady.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! `GET /api/v1/customer/get-account-info`
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -51,7 +50,7 @@ pub(super) async fn handle(
         (Some(identity), Some(account)) => ("OK", AccountInfo::LoggedIn(LoggedIn::new(&identity, account))),
         _ => ("NOT_LOGGED_IN", AccountInfo::NotLoggedIn(NotLoggedIn { logged_in: Always })),
     };
-    Ok(json_not_stored(StatusCode::OK, code, &info))
+    Ok(json_not_stored(code, &info))
 }
 
 /// Whose session it is.

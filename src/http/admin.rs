@@ -107,7 +107,7 @@ async fn metrics(
     }
 }
 
-/// How many sessions there are, counted once a minute at most: it means to read all of them.
+/// How many sessions there are, counted once a minute at most, for counting reads them all.
 #[derive(Debug, Default)]
 struct SessionCount {
     /// The count, and when it was made by the steady clock.

@@ -1,6 +1,5 @@
 //! `GET /api/v1/ip`: who is behind an address.
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
@@ -53,5 +52,5 @@ pub(super) async fn handle(
     let ip = parse_ip(&text);
     let ip = ip.map_err(|error| ApiError::ValidationFailed(vec![problem("ip", &error.to_string())]))?;
     let facts = services.intelligence.facts(ip).await;
-    Ok(json(StatusCode::OK, "OK", &IpAnswer::new(facts)))
+    Ok(json("OK", &IpAnswer::new(facts)))
 }

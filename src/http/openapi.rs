@@ -117,7 +117,7 @@ fn error_response(error: &ApiError) -> Response {
         _ => {}
     }
     let mut response = ResponseBuilder::new()
-        .description(error.message().into_owned())
+        .description(error.to_string())
         .content("application/json", ContentBuilder::new().schema(Some(Schema::Object(envelope.build()))).build());
     match error {
         ApiError::UnknownKey => {

@@ -1,7 +1,5 @@
 //! How requests are answered, and the one place that turns an error into status, code and body.
 
-use std::borrow::Cow;
-use std::fmt;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
@@ -19,13 +17,13 @@ use crate::store::StoreError;
 pub(super) struct ReplyCode(pub(super) &'static str);
 
 /// An answer with this body, known to the log by this code.
-pub(super) fn json(status: StatusCode, code: &'static str, body: &impl Serialize) -> HttpResponse {
-    with_code(HttpResponse::build(status).json(body), code)
+pub(super) fn json(code: &'static str, body: &impl Serialize) -> HttpResponse {
+    with_code(HttpResponse::Ok().json(body), code)
 }
 
 /// The same, for the caller alone: with a secret in it, it is kept nowhere on its way.
-pub(super) fn json_not_stored(status: StatusCode, code: &'static str, body: &impl Serialize) -> HttpResponse {
-    let mut response = json(status, code, body);
+pub(super) fn json_not_stored(code: &'static str, body: &impl Serialize) -> HttpResponse {
+    let mut response = json(code, body);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
@@ -45,7 +43,7 @@ pub(super) struct Success {
 impl Success {
     /// The whole answer.
     pub(super) fn reply() -> HttpResponse {
-        json(StatusCode::OK, "OK", &Self { success: Always })
+        json("OK", &Self { success: Always })
     }
 }
 
@@ -63,44 +61,60 @@ pub(super) struct Problem {
     pub(super) problem: String,
 }
 
-/// A request that never reached its use case, or whose use case broke.
-#[derive(Debug)]
+/// A request that never reached its use case, or whose use case broke. The texts are what people are told: safe and helpful.
+#[derive(Debug, thiserror::Error)]
 pub(super) enum ApiError {
     /// No key, or none in force: one answer for all.
+    #[error(
+        "The API key is missing or not valid. Send it as the query parameter apiKey, as the body field apiKey or as Authorization: Bearer."
+    )]
     UnknownKey,
     /// The key may not do this.
+    #[error("The API key lacks the permission {lacking}. Use a key that has it; the operator can create one.")]
     PermissionDenied {
         /// What it would need.
         lacking: Permission,
     },
     /// No such path.
+    #[error("There is no such route.{}", nearest.map(|nearest| format!(" Did you mean {nearest}?")).unwrap_or_default())]
     RouteDoesNotExist {
         /// The path that may have been meant.
         nearest: Option<&'static str>,
     },
     /// The path is there, but not with this method.
+    #[error("The route does not support this method. See the Allow header.")]
     MethodNotAllowed {
         /// The methods that are.
         allow: &'static str,
     },
     /// The body did not come in time.
+    #[error("The request body did not arrive in time.")]
     BodyTimedOut,
     /// The connection broke within the body, or its framing is wrong.
+    #[error("The request body could not be read.")]
     BodyBroken,
     /// The body is longer than allowed.
+    #[error("The request body is longer than 16 KiB.")]
     BodyTooLarge,
     /// The body is in no form that the service reads.
+    #[error(
+        "Send the body as application/json, application/x-www-form-urlencoded or multipart/form-data, in UTF-8 and without Content-Encoding."
+    )]
     UnsupportedMediaType,
     /// The body can be read, but is not what is expected.
+    #[error("The request is not valid. See details.")]
     ValidationFailed(Vec<Problem>),
     /// The key's quota is used up.
+    #[error("The API key has used up its quota. See the header Retry-After.")]
     RateLimitExceeded {
         /// The time after which a request passes.
         retry_after: Duration,
     },
     /// Too many requests wait for the disk.
+    #[error("The service is overloaded at the moment. Try again in a second.")]
     Overloaded,
     /// The database failed.
+    #[error("The service failed. Try again later.")]
     Internal(StoreError),
 }
 
@@ -112,57 +126,24 @@ impl ApiError {
 
     /// What programs are told.
     pub(super) fn code(&self) -> &'static str {
+        self.status_and_code().1
+    }
+
+    fn status_and_code(&self) -> (StatusCode, &'static str) {
         match self {
-            Self::UnknownKey => "PUBLIC_API_KEY_DOES_NOT_EXIST",
-            Self::PermissionDenied { .. } => "PERMISSION_DENIED",
-            Self::RouteDoesNotExist { .. } => "ROUTE_DOES_NOT_EXIST",
-            Self::MethodNotAllowed { .. } => "METHOD_NOT_ALLOWED",
-            Self::BodyTimedOut => "REQUEST_TIMEOUT",
-            Self::BodyBroken => "BAD_REQUEST",
-            Self::BodyTooLarge => "BODY_TOO_LARGE",
-            Self::UnsupportedMediaType => "UNSUPPORTED_MEDIA_TYPE",
-            Self::ValidationFailed(_) => "VALIDATION_FAILED",
-            Self::RateLimitExceeded { .. } => "RATE_LIMIT_EXCEEDED",
-            Self::Overloaded => "SERVICE_OVERLOADED",
-            Self::Internal(_) => "INTERNAL_ERROR",
+            Self::UnknownKey => (StatusCode::UNAUTHORIZED, "PUBLIC_API_KEY_DOES_NOT_EXIST"),
+            Self::PermissionDenied { .. } => (StatusCode::FORBIDDEN, "PERMISSION_DENIED"),
+            Self::RouteDoesNotExist { .. } => (StatusCode::NOT_FOUND, "ROUTE_DOES_NOT_EXIST"),
+            Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED"),
+            Self::BodyTimedOut => (StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT"),
+            Self::BodyBroken => (StatusCode::BAD_REQUEST, "BAD_REQUEST"),
+            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE"),
+            Self::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE"),
+            Self::ValidationFailed(_) => (StatusCode::UNPROCESSABLE_ENTITY, "VALIDATION_FAILED"),
+            Self::RateLimitExceeded { .. } => (StatusCode::TOO_MANY_REQUESTS, "RATE_LIMIT_EXCEEDED"),
+            Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "SERVICE_OVERLOADED"),
+            Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR"),
         }
-    }
-
-    /// What people are told: safe and helpful.
-    pub(super) fn message(&self) -> Cow<'static, str> {
-        let fixed = match self {
-            Self::PermissionDenied { lacking } => {
-                let message = "The API key lacks the permission";
-                return format!("{message} {lacking}. Use a key that has it; the operator can create one.").into();
-            }
-            Self::RouteDoesNotExist { nearest: Some(nearest) } => {
-                return format!("There is no such route. Did you mean {nearest}?").into();
-            }
-            Self::RouteDoesNotExist { nearest: None } => "There is no such route.",
-            Self::UnknownKey => {
-                "The API key is missing or not valid. Send it as the query parameter apiKey, as the body field apiKey \
-                 or as Authorization: Bearer."
-            }
-            Self::MethodNotAllowed { .. } => "The route does not support this method. See the Allow header.",
-            Self::BodyTimedOut => "The request body did not arrive in time.",
-            Self::BodyBroken => "The request body could not be read.",
-            Self::BodyTooLarge => "The request body is longer than 16 KiB.",
-            Self::UnsupportedMediaType => {
-                "Send the body as application/json, application/x-www-form-urlencoded or multipart/form-data, in UTF-8 \
-                 and without Content-Encoding."
-            }
-            Self::ValidationFailed(_) => "The request is not valid. See details.",
-            Self::RateLimitExceeded { .. } => "The API key has used up its quota. See the header Retry-After.",
-            Self::Overloaded => "The service is overloaded at the moment. Try again in a second.",
-            Self::Internal(_) => "The service failed. Try again later.",
-        };
-        fixed.into()
-    }
-}
-
-impl fmt::Display for ApiError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message())
     }
 }
 
@@ -181,7 +162,7 @@ struct Envelope<'e> {
     success: Always<false>,
     #[serde(rename = "errorCode")]
     error_code: &'static str,
-    message: Cow<'static, str>,
+    message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<&'e [Problem]>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -194,7 +175,7 @@ pub(super) struct RateLimitDetails {
     /// The error code again.
     code: &'static str,
     /// The message again.
-    message: Cow<'static, str>,
+    message: String,
     /// Whole seconds after which a request passes.
     #[schema(minimum = 1)]
     retry_after: u64,
@@ -202,26 +183,18 @@ pub(super) struct RateLimitDetails {
 
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
-        match self {
-            Self::UnknownKey => StatusCode::UNAUTHORIZED,
-            Self::PermissionDenied { .. } => StatusCode::FORBIDDEN,
-            Self::RouteDoesNotExist { .. } => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::BodyTimedOut => StatusCode::REQUEST_TIMEOUT,
-            Self::BodyBroken => StatusCode::BAD_REQUEST,
-            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::ValidationFailed(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::RateLimitExceeded { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
-        }
+        self.status_and_code().0
     }
 
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponseBuilder::new(self.status_code());
-        let mut envelope =
-            Envelope { success: Always, error_code: self.code(), message: self.message(), details: None, error: None };
+        let mut envelope = Envelope {
+            success: Always,
+            error_code: self.code(),
+            message: self.to_string(),
+            details: None,
+            error: None,
+        };
         match self {
             // RFC 9110, section 15.5.2; and there are clients that take a 401 without it for a broken answer.
             Self::UnknownKey => {
@@ -234,7 +207,7 @@ impl ResponseError for ApiError {
             Self::RateLimitExceeded { retry_after } => {
                 let retry_after = retry_after_seconds(*retry_after);
                 response.insert_header((RETRY_AFTER, retry_after));
-                envelope.error = Some(RateLimitDetails { code: self.code(), message: self.message(), retry_after });
+                envelope.error = Some(RateLimitDetails { code: self.code(), message: self.to_string(), retry_after });
             }
             Self::Overloaded => {
                 response.insert_header((RETRY_AFTER, 1));

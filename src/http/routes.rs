@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use actix_web::http::Method;
 use actix_web::http::header::ALLOW;
 use actix_web::middleware::from_fn;
-use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, guard, web};
+use actix_web::{HttpRequest, HttpResponse, Resource, guard, web};
 use utoipa::openapi::OpenApi;
 use utoipa_actix_web::OpenApiFactory;
 
@@ -17,7 +17,13 @@ use crate::domain::Permission::{self, AccountInfo, Ip, Logout, SignIn};
 /// A line of the list: the endpoint is the module whose `handle` answers.
 macro_rules! route {
     ($path:literal, $operation_id:literal, $methods:ident, $guard:expr, $endpoint:ident) => {
-        route($path, $operation_id, $methods, $guard, $endpoint::handle, $endpoint::__path_handle)
+        Route {
+            path: $path,
+            operation_id: $operation_id,
+            guard: $guard,
+            resource: resource($path, $methods, $guard.wrap(web::to($endpoint::handle))),
+            description: Box::new($endpoint::__path_handle),
+        }
     };
 }
 
@@ -117,30 +123,16 @@ enum Guard {
 
 use Guard::{AnyKey, KeyThatMay, Open};
 
-fn route<F, Args, D>(
-    path: &'static str,
-    operation_id: &'static str,
-    methods: Methods,
-    guard: Guard,
-    handler: F,
-    description: D,
-) -> Route
-where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-    D: OpenApiFactory + 'static,
-{
-    let handler = match guard {
-        Open => web::to(handler),
-        AnyKey => guarded(web::to(handler), None),
-        KeyThatMay(permission) => guarded(web::to(handler), Some(permission)),
-    };
-    Route { path, operation_id, guard, resource: resource(path, methods, handler), description: Box::new(description) }
-}
-
-fn guarded(route: actix_web::Route, needs: Option<Permission>) -> actix_web::Route {
-    route.wrap(from_fn(move |services, request, next| api_key::authenticate(needs, services, request, next)))
+impl Guard {
+    /// Puts the guard before a handler.
+    fn wrap(self, handler: actix_web::Route) -> actix_web::Route {
+        let needs = match self {
+            Open => return handler,
+            AnyKey => None,
+            KeyThatMay(permission) => Some(permission),
+        };
+        handler.wrap(from_fn(move |services, request, next| api_key::authenticate(needs, services, request, next)))
+    }
 }
 
 fn resource(path: &str, methods: Methods, route: actix_web::Route) -> Resource {

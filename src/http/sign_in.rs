@@ -1,6 +1,5 @@
 //! `POST /api/v1/customer/magic-auth`
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderValue, RETRY_AFTER};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
 use log::error;
@@ -75,7 +74,7 @@ pub(super) async fn handle(
     match signing_in.await.map_err(|Overloaded| ApiError::Overloaded)? {
         Answer::SignedIn(identity) => {
             let signed_in = SignedIn { success: Always, identity_id: identity.expose().to_owned() };
-            Ok(json_not_stored(StatusCode::OK, "OK", &SignInAnswer::SignedIn(signed_in)))
+            Ok(json_not_stored("OK", &SignInAnswer::SignedIn(signed_in)))
         }
         Answer::Denied => Ok(refused(Refusal::LoginFailed)),
         Answer::Refused { refusal, retry_after } => {
@@ -180,7 +179,7 @@ struct Refused {
 /// Every refusal is a 200: clients read the code only from an answer of that kind.
 fn refused(refusal: Refusal) -> HttpResponse {
     let refused = Refused { success: Always, error_code: refusal.code(), message: refusal.message() };
-    json(StatusCode::OK, refusal.code(), &SignInAnswer::Refused(refused))
+    json(refusal.code(), &SignInAnswer::Refused(refused))
 }
 
 /// [`SignInRequest`] in a form.

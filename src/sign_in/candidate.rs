@@ -6,14 +6,12 @@ use log::debug;
 
 use super::{Answer, Request, rules};
 use crate::config::{NewCustomerEmail, SignInConfig};
-use crate::domain::{CanonicalEmail, CountryCode, CuRefNo, CustomerId, EmailAddress, Outcome, Refusal, Timestamp};
-use crate::metrics::Metrics;
-use crate::store::{Attempt, Customer, NewCustomer, NewSession, StoreError, Tx};
+use crate::domain::{CanonicalEmail, CountryCode, CuRefNo, CustomerId, EmailAddress, Outcome, Timestamp};
+use crate::store::{Attempt, Customer, NewAttempt, NewCustomer, NewSession, StoreError, Tx};
 
 /// Somebody whom the throttle let through, and all that the decision about them needs.
 pub(super) struct Candidate {
     pub(super) policy: Arc<SignInConfig>,
-    pub(super) metrics: Arc<Metrics>,
     pub(super) attempt: Attempt,
     pub(super) request: Request,
     pub(super) country: Option<CountryCode>,
@@ -23,15 +21,34 @@ pub(super) struct Candidate {
     pub(super) now: Timestamp,
 }
 
+/// What became of a candidate.
+pub(super) struct Decision {
+    pub(super) answer: Answer,
+    /// Whether a new customer came with a referral of which nothing is known.
+    pub(super) is_referral_ignored: bool,
+}
+
 impl Candidate {
     /// Decides, creates what is missing, and records the attempt: all in one transaction.
-    pub(super) fn decide_and_record(&self, tx: &Tx<'_>) -> Result<Answer, StoreError> {
+    pub(super) fn decide_and_record(&self, tx: &Tx<'_>) -> Result<Decision, StoreError> {
         let found = tx.find_customer(self.attempt.organisation, &self.canonical, self.now)?;
-        let customer = match self.decide(tx, found)? {
-            Ok(customer) => customer,
-            Err((refusal, customer)) => {
-                tx.insert_attempt(&self.attempt, customer, Outcome::Refused(refusal), self.now, 1)?;
-                return Ok(refusal.into());
+        if let Some(refusal) = rules::first_refusal(&self.policy, found.as_ref()) {
+            let (customer, is_referral_ignored) = match found {
+                None if rules::makes_customer_despite(refusal) => {
+                    let (customer, is_referral_ignored) = self.create(tx)?;
+                    (Some(customer), is_referral_ignored)
+                }
+                found => (found.map(|customer| customer.id), false),
+            };
+            let refused = NewAttempt { customer, ..NewAttempt::of(&self.attempt, Outcome::Refused(refusal)) };
+            tx.insert_attempt(&refused, self.now)?;
+            return Ok(Decision { answer: refusal.into(), is_referral_ignored });
+        }
+        let (customer, is_referral_ignored) = match found {
+            None => self.create(tx)?,
+            Some(customer) => {
+                self.complete(tx, &customer)?;
+                (customer.id, false)
             }
         };
         let session = NewSession { customer, ip: self.attempt.ip, expires_at: self.session_ends_at };
@@ -40,52 +57,34 @@ impl Candidate {
             Some(country) => tx.note_country(customer, country)?,
             None => false,
         };
-        tx.insert_sign_in(&self.attempt, customer, is_new_country, self.now)?;
-        Ok(Answer::SignedIn(identity))
+        let signed_in = NewAttempt::of(&self.attempt, Outcome::SignedIn);
+        tx.insert_attempt(&NewAttempt { customer: Some(customer), is_new_country, ..signed_in }, self.now)?;
+        Ok(Decision { answer: Answer::SignedIn(identity), is_referral_ignored })
     }
 
-    /// Who may have a session, or which refusal stands against it and whom it concerns.
-    fn decide(&self, tx: &Tx<'_>, found: Option<Customer>) -> Result<Decision, StoreError> {
-        let refusal = rules::first_refusal(&self.policy, found.as_ref());
-        let customer = match (found, refusal) {
-            (None, Some(refusal)) if !rules::makes_customer_despite(refusal) => return Ok(Err((refusal, None))),
-            (None, _) => self.create(tx)?,
-            (Some(customer), Some(_)) => customer.id,
-            (Some(customer), None) => {
-                self.complete(tx, &customer)?;
-                customer.id
-            }
-        };
-        Ok(refusal.map_or(Ok(customer), |refusal| Err((refusal, Some(customer)))))
-    }
-
-    /// A new customer, who may have to be authorized first.
-    fn create(&self, tx: &Tx<'_>) -> Result<CustomerId, StoreError> {
+    /// A new customer, who may have to be authorized first; and whether the referral was ignored.
+    fn create(&self, tx: &Tx<'_>) -> Result<(CustomerId, bool), StoreError> {
+        let referred_by = self.find_referrer(tx)?;
+        let is_referral_ignored = self.request.referral_id.is_some() && referred_by.is_none();
+        if is_referral_ignored {
+            debug!("a referralId that is malformed or names no customer was ignored");
+        }
         let new = NewCustomer {
             email: Some((&self.email, &self.canonical)),
             first_name: self.request.first_name.as_ref(),
             last_name: self.request.last_name.as_ref(),
             is_authorized: self.policy.new_customer_email == NewCustomerEmail::Authorized,
-            referred_by: self.referrer(tx)?,
+            referred_by,
             ..NewCustomer::of(self.attempt.organisation)
         };
-        tx.insert_customer(&new, self.now)?.ok_or(StoreError::RowCount(0))
+        let customer = tx.insert_customer(&new, self.now)?.ok_or(StoreError::RowCount(0))?;
+        Ok((customer, is_referral_ignored))
     }
 
     /// A broken referral must not stop a sign-in: one that names nobody is none.
-    fn referrer(&self, tx: &Tx<'_>) -> Result<Option<CustomerId>, StoreError> {
-        let Some(sent) = &self.request.referral_id else { return Ok(None) };
-        let Ok(cu_ref_no) = CuRefNo::parse(sent) else {
-            debug!("a malformed referralId was ignored");
-            self.metrics.ignored_referrals.inc();
-            return Ok(None);
-        };
-        let referrer = tx.find_referrer(self.attempt.organisation, &cu_ref_no)?;
-        if referrer.is_none() {
-            debug!("a referralId that names no customer was ignored");
-            self.metrics.ignored_referrals.inc();
-        }
-        Ok(referrer)
+    fn find_referrer(&self, tx: &Tx<'_>) -> Result<Option<CustomerId>, StoreError> {
+        let sent = self.request.referral_id.as_ref().and_then(|sent| CuRefNo::parse(sent).ok());
+        sent.map_or(Ok(None), |cu_ref_no| tx.find_referrer(self.attempt.organisation, &cu_ref_no))
     }
 
     /// Registers a guest and fills missing names; writes nothing when there is nothing to fill.
@@ -98,6 +97,3 @@ impl Candidate {
         tx.complete_customer(customer.id, first_name, last_name, self.now)
     }
 }
-
-/// The customer who gets a session; or why not, and who it is, when that is known.
-type Decision = Result<CustomerId, (Refusal, Option<CustomerId>)>;

@@ -135,8 +135,8 @@ impl Tx<'_> {
         if row.source == KeySource::Cli {
             return Ok(row.state(now) == KeyState::Active && row.organisation == new.organisation);
         }
-        self.prepare("UPDATE api_keys SET organisation_id = ?2, revoked_at = NULL WHERE id = ?1")?
-            .execute(params![row.id, new.organisation])?;
+        let sql = "UPDATE api_keys SET organisation_id = ?2, revoked_at = NULL WHERE id = ?1";
+        self.update_one(sql, params![row.id, new.organisation])?;
         Ok(true)
     }
 
@@ -166,7 +166,7 @@ impl Tx<'_> {
         for row in self.list_keys()? {
             let has_left = row.source == KeySource::Config && !present.contains(&row.digest);
             if has_left && row.revoked_at.is_none() {
-                self.prepare("UPDATE api_keys SET revoked_at = ?2 WHERE id = ?1")?.execute(params![row.id, now])?;
+                self.update_one("UPDATE api_keys SET revoked_at = ?2 WHERE id = ?1", params![row.id, now])?;
                 revoked += 1;
             }
         }

@@ -54,9 +54,8 @@ impl Tx<'_> {
         expires_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.prepare("INSERT INTO bans (customer_id, reason, created_at, expires_at) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![customer, reason, now, expires_at])?;
-        Ok(())
+        let sql = "INSERT INTO bans (customer_id, reason, created_at, expires_at) VALUES (?1, ?2, ?3, ?4)";
+        self.execute(sql, params![customer, reason, now, expires_at]).map(drop)
     }
 
     /// Lifts the bans that are in force. Gives their number.
@@ -65,7 +64,7 @@ impl Tx<'_> {
     /// When the database fails.
     pub fn lift_bans(&self, customer: CustomerId, now: Timestamp) -> Result<usize, StoreError> {
         let sql = concat!("UPDATE bans AS b SET lifted_at = ?1 WHERE b.customer_id = ?2 AND ", is_active_ban!());
-        Ok(self.prepare(sql)?.execute(params![now, customer])?)
+        self.execute(sql, params![now, customer])
     }
 
     /// All bans of a customer, the newest first.
@@ -73,13 +72,18 @@ impl Tx<'_> {
     /// # Errors
     /// When the database fails.
     pub fn list_bans(&self, customer: CustomerId) -> Result<Vec<BanRow>, StoreError> {
-        let mut statement = self.prepare(
+        self.list(
             "SELECT reason, created_at, expires_at, lifted_at FROM bans WHERE customer_id = ?1 ORDER BY id DESC",
-        )?;
-        let rows = statement.query_map([customer], |row| {
-            Ok(BanRow { reason: row.get(0)?, created_at: row.get(1)?, expires_at: row.get(2)?, lifted_at: row.get(3)? })
-        })?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+            [customer],
+            |row| {
+                Ok(BanRow {
+                    reason: row.get(0)?,
+                    created_at: row.get(1)?,
+                    expires_at: row.get(2)?,
+                    lifted_at: row.get(3)?,
+                })
+            },
+        )
     }
 }
 

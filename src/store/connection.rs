@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::config::DbConfig;
-use rusqlite::{CachedStatement, Connection, OpenFlags, Params, ffi};
+use rusqlite::{Connection, OpenFlags, ffi};
 
 use super::place::{check_place, make_private, real_path};
-use super::{OpenError, StoreError, schema};
+use super::{OpenError, schema};
 
 /// How long a command waits for the lock that a busy server takes again and again: seconds.
 const PATIENCE: i32 = 10;
@@ -23,44 +23,6 @@ pub(super) fn wait_for_lock<const SECONDS: i32>(tries: i32) -> bool {
 /// What is left of a WAL that had grown beyond it: 64 MiB. In the ordinary course of things it is begun anew at
 /// a quarter of that, and a batch more.
 pub const WAL_LIMIT: u32 = 64 << 20;
-
-/// The operations on the tables, within an open transaction or, for a single read, without one.
-#[derive(Debug)]
-pub struct Tx<'c> {
-    connection: &'c Connection,
-}
-
-impl<'c> Tx<'c> {
-    pub(super) fn new(connection: &'c Connection) -> Self {
-        Self { connection }
-    }
-
-    /// The compiled statement, from the connection's cache.
-    pub(super) fn prepare(&self, sql: &str) -> rusqlite::Result<CachedStatement<'c>> {
-        self.connection.prepare_cached(sql)
-    }
-
-    /// Changes the one row that is meant.
-    ///
-    /// # Errors
-    /// When the database fails, or it is not one row that was changed.
-    pub(super) fn update_one(&self, sql: &str, values: impl Params) -> Result<(), StoreError> {
-        match self.prepare(sql)?.execute(values)? {
-            1 => Ok(()),
-            changed => Err(StoreError::RowCount(changed)),
-        }
-    }
-
-    /// Writes what stands in the file's header already.
-    pub(super) fn rewrite_header(&self) -> Result<(), StoreError> {
-        Ok(self.connection.pragma_update(None, "user_version", schema::VERSION)?)
-    }
-
-    /// The number of the row that was inserted last.
-    pub(super) fn last_insert_rowid(&self) -> i64 {
-        self.connection.last_insert_rowid()
-    }
-}
 
 /// Opens a connection that reads and writes, and makes the file when it is not there. A file that is no
 /// database of this program is left as it is.

@@ -1,6 +1,6 @@
 //! The table `ip_intelligence`.
 
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::params;
 
 use super::{StoreError, Tx};
 use crate::domain::{ClientIp, Timestamp};
@@ -62,9 +62,7 @@ impl Tx<'_> {
     /// # Errors
     /// When the database fails.
     pub fn find_ip_due(&self, ip: ClientIp) -> Result<Option<Timestamp>, StoreError> {
-        let mut statement = self.prepare("SELECT due_at FROM ip_intelligence WHERE ip = ?1")?;
-        let found = statement.query_row([ip], |row| row.get(0));
-        Ok(found.optional()?)
+        self.find("SELECT due_at FROM ip_intelligence WHERE ip = ?1", [ip], |row| row.get(0))
     }
 
     /// Deletes what has been due since before `before` of the next addresses behind `after`, of which at most `limit`
@@ -79,12 +77,13 @@ impl Tx<'_> {
         before: Timestamp,
     ) -> Result<Option<ClientIp>, StoreError> {
         let after = after.map(|ip| ip.to_string()).unwrap_or_default();
-        let mut statement = self.prepare("SELECT ip FROM ip_intelligence WHERE ip > ?1 ORDER BY ip LIMIT ?2")?;
-        let page: Vec<String> =
-            statement.query_map(params![after, limit], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        let sql = "SELECT ip FROM ip_intelligence WHERE ip > ?1 ORDER BY ip LIMIT ?2";
+        let page: Vec<String> = self.list(sql, params![after, limit], |row| row.get(0))?;
         let Some(last) = page.last() else { return Ok(None) };
-        self.prepare("DELETE FROM ip_intelligence WHERE ip > ?1 AND ip <= ?2 AND due_at < ?3")?
-            .execute(params![after, last, before])?;
+        self.execute(
+            "DELETE FROM ip_intelligence WHERE ip > ?1 AND ip <= ?2 AND due_at < ?3",
+            params![after, last, before],
+        )?;
         Ok(ClientIp::parse(last).ok())
     }
 }

@@ -24,6 +24,7 @@ mod residue;
 mod restore;
 mod schema;
 mod sessions;
+mod tx;
 mod values;
 mod writer;
 
@@ -35,11 +36,12 @@ use r2d2_sqlite::SqliteConnectionManager;
 
 pub use api_keys::{KeyRow, KeySource, KeyState, NewKey};
 pub use attempts::{
-    Attempt, AttemptFilter, AttemptRow, IpTotal, MailboxTotal, OutcomeTotal, ThrottledAttempt, UnclaimedAttempts,
+    Attempt, AttemptFilter, AttemptRow, IpTotal, MailboxTotal, NewAttempt, OutcomeTotal, ThrottledAttempt,
+    UnclaimedAttempts,
 };
 pub use backup::back_up;
 pub use bans::BanRow;
-pub use connection::{Tx, WAL_LIMIT};
+pub use connection::WAL_LIMIT;
 pub use copy::{Contents, CopyError, refuse_files_of, temporary_beside};
 pub use customers::{
     Account, Customer, CustomerFilter, CustomerOrder, CustomerRow, NewCustomer, PendingReferral, Traces,
@@ -53,6 +55,7 @@ pub use place::{check_place, folder_of, real_path};
 pub use residue::Residue;
 pub use restore::{Restored, restore};
 pub use sessions::{NewSession, Session};
+pub use tx::Tx;
 
 use log::info;
 

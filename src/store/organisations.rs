@@ -1,6 +1,6 @@
 //! The table `organisations`.
 
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::params;
 
 use super::{StoreError, Tx};
 use crate::domain::{OrganisationId, Timestamp};
@@ -23,13 +23,12 @@ impl Tx<'_> {
         if let Some(id) = self.find_organisation(name)? {
             return Ok(id);
         }
-        self.prepare("INSERT INTO organisations (name, created_at) VALUES (?1, ?2)")?.execute(params![name, now])?;
+        self.execute("INSERT INTO organisations (name, created_at) VALUES (?1, ?2)", params![name, now])?;
         Ok(OrganisationId(self.last_insert_rowid()))
     }
 
     fn find_organisation(&self, name: &str) -> Result<Option<OrganisationId>, StoreError> {
-        let mut statement = self.prepare("SELECT id FROM organisations WHERE name = ?1")?;
-        Ok(statement.query_row([name], |row| row.get(0)).optional()?)
+        self.find("SELECT id FROM organisations WHERE name = ?1", [name], |row| row.get(0))
     }
 
     /// All organisations, by name.
@@ -37,8 +36,8 @@ impl Tx<'_> {
     /// # Errors
     /// When the database fails.
     pub fn list_organisations(&self) -> Result<Vec<OrganisationRow>, StoreError> {
-        let mut statement = self.prepare("SELECT id, name FROM organisations ORDER BY name")?;
-        let rows = statement.query_map([], |row| Ok(OrganisationRow { id: row.get(0)?, name: row.get(1)? }))?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        self.list("SELECT id, name FROM organisations ORDER BY name", [], |row| {
+            Ok(OrganisationRow { id: row.get(0)?, name: row.get(1)? })
+        })
     }
 }

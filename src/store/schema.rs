@@ -1,8 +1,6 @@
 //! The schema and its upgrades. `schema.sql` is always the whole current schema; the number of its
 //! version is in the file's `user_version`.
 
-use std::cmp::Ordering;
-
 use rusqlite::{Connection, TransactionBehavior};
 
 /// The current schema, for a new file.
@@ -105,13 +103,9 @@ pub(super) fn recognise(connection: &Connection) -> Result<i64, SchemaError> {
 
 /// Refuses a file that has not the current schema.
 pub(super) fn check(connection: &Connection) -> Result<(), SchemaError> {
-    match version(connection)? {
-        0 if !is_empty(connection)? => Err(SchemaError::Foreign),
-        version => match version.cmp(&VERSION) {
-            Ordering::Less => Err(SchemaError::Older(version)),
-            Ordering::Equal => Ok(()),
-            Ordering::Greater => Err(SchemaError::Newer(version)),
-        },
+    match recognise(connection)? {
+        VERSION => Ok(()),
+        older => Err(SchemaError::Older(older)),
     }
 }
 
@@ -195,7 +189,7 @@ mod tests {
         };
         assert_eq!(refusal(""), "version 0 is older than this program");
         assert_eq!(refusal("CREATE TABLE a (b)"), "not a database of this program");
-        assert_eq!(refusal("CREATE TABLE a (b); PRAGMA user_version = 1"), "version 1 is older than this program");
+        assert_eq!(refusal("CREATE TABLE a (b); PRAGMA user_version = 1"), "not a database of this program");
         assert_eq!(refusal("PRAGMA user_version = 99"), "version 99 is newer than this program");
     }
 

@@ -1,8 +1,9 @@
 //! The table `sessions`: digests, never identity ids.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{Row, params};
 
 use super::customers::{ACCOUNT_COLUMNS, ACCOUNT_WIDTH, read_account};
 use super::{Account, StoreError, Tx};
@@ -32,6 +33,15 @@ pub struct Session {
     pub last_seen_at: Timestamp,
     /// Whether it was ended before its time: logged out, or all sessions of the customer ended.
     pub is_ended: bool,
+}
+
+impl Session {
+    /// Whether it has neither ended nor expired, nor been idle for too long.
+    #[must_use]
+    pub fn is_alive(&self, idle_timeout: Option<Duration>, now: Timestamp) -> bool {
+        let is_idle = idle_timeout.is_some_and(|limit| self.last_seen_at + limit <= now);
+        !self.is_ended && now < self.expires_at && !is_idle
+    }
 }
 
 /// Of `sessions AS s` with its customer `c`.
@@ -90,13 +100,10 @@ impl Tx<'_> {
                 WHERE s.id = ?2 AND c.organisation_id = ?3"
             )
         });
-        let mut statement = self.prepare(&SQL)?;
-        let found = statement
-            .query_row(params![now, identity.session_id(), organisation], |row| {
-                let digest: Digest = row.get(SESSION_WIDTH + ACCOUNT_WIDTH)?;
-                Ok((digest, read_session(row)?, read_account(row, SESSION_WIDTH)?))
-            })
-            .optional()?;
+        let found = self.find(&SQL, params![now, identity.session_id(), organisation], |row| {
+            let digest: Digest = row.get(SESSION_WIDTH + ACCOUNT_WIDTH)?;
+            Ok((digest, read_session(row)?, read_account(row, SESSION_WIDTH)?))
+        })?;
         Ok(found.filter(|(digest, ..)| *digest == identity.digest()).map(|(_, session, account)| (session, account)))
     }
 
@@ -105,9 +112,8 @@ impl Tx<'_> {
     /// # Errors
     /// When the database fails.
     pub fn touch_session(&self, id: SessionId, now: Timestamp) -> Result<(), StoreError> {
-        self.prepare("UPDATE sessions SET last_seen_at = max(last_seen_at, ?2) WHERE id = ?1")?
-            .execute(params![id, now])?;
-        Ok(())
+        let sql = "UPDATE sessions SET last_seen_at = max(last_seen_at, ?2) WHERE id = ?1";
+        self.execute(sql, params![id, now]).map(drop)
     }
 
     /// Logs a session out. Does nothing to one that is logged out already.
@@ -115,9 +121,8 @@ impl Tx<'_> {
     /// # Errors
     /// When the database fails.
     pub fn revoke_session(&self, id: SessionId, now: Timestamp) -> Result<(), StoreError> {
-        self.prepare("UPDATE sessions SET revoked_at = coalesce(revoked_at, ?2) WHERE id = ?1")?
-            .execute(params![id, now])?;
-        Ok(())
+        let sql = "UPDATE sessions SET revoked_at = coalesce(revoked_at, ?2) WHERE id = ?1";
+        self.execute(sql, params![id, now]).map(drop)
     }
 
     /// The newest sessions of a customer, at most `limit`. Reads the table from its end.
@@ -125,13 +130,12 @@ impl Tx<'_> {
     /// # Errors
     /// When the database fails.
     pub fn list_sessions(&self, customer: CustomerId, limit: usize) -> Result<Vec<Session>, StoreError> {
-        let mut statement = self.prepare(&format!(
+        let sql = format!(
             "SELECT {SESSION_COLUMNS} FROM sessions AS s JOIN customers AS c ON c.id = s.customer_id
             WHERE c.id = ?1 ORDER BY s.id DESC LIMIT ?2"
-        ))?;
+        );
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = statement.query_map(params![customer, limit], read_session)?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        self.list(&sql, params![customer, limit], read_session)
     }
 
     /// The next sessions after this one in the order of their numbers, at most `limit`, living and dead.
@@ -144,14 +148,13 @@ impl Tx<'_> {
         limit: u32,
     ) -> Result<Vec<(SessionId, Session)>, StoreError> {
         // The order of the tables is said, for a step must not read more than its rows.
-        let mut statement = self.prepare(&format!(
+        let sql = format!(
             "SELECT {SESSION_COLUMNS}, s.id FROM sessions AS s CROSS JOIN customers AS c ON c.id = s.customer_id
             WHERE s.id > ?1 ORDER BY s.id LIMIT ?2"
-        ))?;
-        let rows = statement.query_map(params![after.map_or(i64::MIN, SessionId::as_i64), limit], |row| {
+        );
+        self.list(&sql, params![after.unwrap_or(SessionId(i64::MIN)), limit], |row| {
             Ok((row.get(SESSION_WIDTH)?, read_session(row)?))
-        })?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
     }
 
     /// How many sessions there are, living and dead. Reads the whole table: a second for ten million.
@@ -168,8 +171,7 @@ impl Tx<'_> {
     /// # Errors
     /// When the database fails.
     pub fn delete_session(&self, id: SessionId) -> Result<(), StoreError> {
-        self.prepare("DELETE FROM sessions WHERE id = ?1")?.execute([id])?;
-        Ok(())
+        self.execute("DELETE FROM sessions WHERE id = ?1", [id]).map(drop)
     }
 }
 

@@ -29,7 +29,7 @@ numbers! {
     CustomerId: |id: CustomerId| id.0, CustomerId;
     Mailbox: |mailbox: Mailbox| mailbox.0, Mailbox;
     OrganisationId: |id: OrganisationId| id.0, OrganisationId;
-    SessionId: SessionId::as_i64, SessionId::from_i64;
+    SessionId: |id: SessionId| id.0, SessionId;
     Timestamp: Timestamp::as_millis, Timestamp::from_millis;
 }
 

@@ -25,9 +25,8 @@ impl Throttle {
         mailbox: Mailbox,
         ip: Option<ClientIp>,
     ) -> [(Limit, Option<Allowance>); 2] {
-        let network = self.network(organisation, ip).map(|(limiter, network)| limiter.use_up(network));
-        let mailbox = self.mailboxes.as_ref().map(|limiter| limiter.use_up(mailbox.0.cast_unsigned()));
-        [(Limit::Network, network), (Limit::Mailbox, mailbox)]
+        let limits = self.limits(organisation, mailbox, ip);
+        limits.map(|(limit, limiter)| (limit, limiter.map(|(limiter, key)| limiter.use_up(key))))
     }
 }
 

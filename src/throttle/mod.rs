@@ -92,17 +92,18 @@ impl Throttle {
     /// # Errors
     /// When the attempt is refused.
     pub fn check(&self, organisation: OrganisationId, mailbox: Mailbox, ip: Option<ClientIp>) -> Result<(), TooSoon> {
-        self.check_network(organisation, ip)?;
-        self.check_mailbox(mailbox)
+        for (by, limiter) in self.limits(organisation, mailbox, ip) {
+            if let Some((limiter, key)) = limiter {
+                limiter.check(key).map_err(|retry_after| TooSoon { retry_after, by })?;
+            }
+        }
+        Ok(())
     }
 
     /// Gives back what an attempt took that was let through and then could not be decided.
     pub fn refund(&self, organisation: OrganisationId, mailbox: Mailbox, ip: Option<ClientIp>) {
-        if let Some((limiter, network)) = self.network(organisation, ip) {
-            limiter.refund(network);
-        }
-        if let Some(limiter) = &self.mailboxes {
-            limiter.refund(mailbox.0.cast_unsigned());
+        for (limiter, key) in self.limits(organisation, mailbox, ip).into_iter().filter_map(|(_, limiter)| limiter) {
+            limiter.refund(key);
         }
     }
 
@@ -124,21 +125,26 @@ impl Throttle {
         Some((self.networks.as_ref()?, self.network_names.hash_one((organisation, network))))
     }
 
-    fn check_network(&self, organisation: OrganisationId, ip: Option<ClientIp>) -> Result<(), TooSoon> {
-        let refused = self.network(organisation, ip).map_or(Ok(()), |(limiter, network)| limiter.check(network));
-        refused.map_err(|retry_after| TooSoon { retry_after, by: Limit::Network })
+    /// The limiter of mailboxes and the key of this one in it; `None` when it is not limited.
+    fn mailbox(&self, mailbox: Mailbox) -> Option<(&Limiter, u64)> {
+        Some((self.mailboxes.as_ref()?, mailbox.0.cast_unsigned()))
     }
 
-    fn check_mailbox(&self, mailbox: Mailbox) -> Result<(), TooSoon> {
-        let refused = self.mailboxes.as_ref().map_or(Ok(()), |limiter| limiter.check(mailbox.0.cast_unsigned()));
-        refused.map_err(|retry_after| TooSoon { retry_after, by: Limit::Mailbox })
+    /// Both, in the order in which they are asked.
+    fn limits(
+        &self,
+        organisation: OrganisationId,
+        mailbox: Mailbox,
+        ip: Option<ClientIp>,
+    ) -> [(Limit, Option<(&Limiter, u64)>); 2] {
+        [(Limit::Network, self.network(organisation, ip)), (Limit::Mailbox, self.mailbox(mailbox))]
     }
 }
 
 /// The present by the steady clock, which the limiters go on with: if the time of day leaps while they are told of what
 /// was, they must not wait for a time that is far ahead.
 fn present(clock: &Clock) -> Timestamp {
-    Timestamp::from_millis(0) + clock.steady()
+    Timestamp::EPOCH + clock.steady()
 }
 
 #[derive(Debug)]

@@ -538,7 +538,9 @@ fn a_key_that_is_not_in_force_is_named_as_key_list_names_it() {
 
 #[test]
 fn rust_log_chooses_what_is_logged() {
-    assert!(log_at(Some("debug"), "").contains(" DEBUG a malformed referralId was ignored"));
+    assert!(
+        log_at(Some("debug"), "").contains(" DEBUG a referralId that is malformed or names no customer was ignored")
+    );
     assert!(!log_at(Some("info"), "").contains(" DEBUG "));
     assert_eq!(log_at(Some("warn"), ""), "");
     assert_eq!(log_at(Some("off"), ""), "");

@@ -172,7 +172,7 @@ fn insert_customer(connection: &Connection, number: u32, now: Timestamp) -> anyh
         "INSERT INTO sessions (id, digest, customer_id, session_epoch, created_at, expires_at, last_seen_at, revoked_at)
         VALUES (?1, ?2, ?3, 0, ?4, ?4 + 86400000, ?4, ?5)",
         params![
-            identity.session_id().as_i64(),
+            identity.session_id().0,
             identity.digest().as_bytes(),
             number + 1,
             now.as_millis(),

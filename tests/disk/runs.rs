@@ -88,7 +88,7 @@ pub fn first_version() -> (Files, Vec<Claim>) {
         database.execute(sql, values).unwrap();
         let sql = "INSERT INTO sessions (id, digest, customer_id, session_epoch, created_at, expires_at, last_seen_at)
             VALUES (?1, ?2, ?3, 0, ?4, ?4 + 9999999, ?4)";
-        let session = identity.session_id().as_i64();
+        let session = identity.session_id().0;
         database.execute(sql, params![session, identity.digest().as_bytes(), number, now.as_millis()]).unwrap();
         let sql = "INSERT INTO login_attempts (organisation_id, api_key_id, customer_id, outcome, at)
             VALUES (1, 1, ?1, 'OK', ?2)";

@@ -11,7 +11,6 @@ use crate::cli::attempts::{ShownAttempt, attempts_table};
 use crate::cli::output::{or_dash, table};
 use crate::config::Period;
 use crate::domain::Timestamp;
-use crate::session::is_alive;
 use crate::store::{AttemptFilter, BanRow, Session};
 
 /// So many of the newest sessions and attempts are listed.
@@ -90,7 +89,7 @@ fn shown_ban(ban: BanRow, now: Timestamp) -> ShownBan {
 
 fn shown_session(session: Session, idle_timeout: Option<Duration>, now: Timestamp) -> ShownSession {
     ShownSession {
-        alive: is_alive(&session, idle_timeout, now),
+        alive: session.is_alive(idle_timeout, now),
         ip: session.ip,
         created_at: session.created_at,
         expires_at: session.expires_at,

@@ -1,7 +1,7 @@
 //! Attempts as the operator sees them: those that match a filter, the newest or as they come.
 
 use rusqlite::types::Value;
-use rusqlite::{Params, Row, params_from_iter};
+use rusqlite::{Row, params_from_iter};
 
 use crate::domain::{AttemptId, ClientIp, CustomerId, Mailbox, OrganisationId, Outcome, Timestamp};
 use crate::store::{IpOrigin, StoreError, Tx};
@@ -121,7 +121,7 @@ impl Tx<'_> {
         // Some rows are written a moment later than they happened, and stand before newer ones.
         let wider = AttemptFilter { limit: filter.limit.saturating_add(LATE), ..filter.clone() };
         let sql = concat!(select_attempts!(), " ORDER BY a.id DESC LIMIT ?7");
-        let mut attempts = self.query_attempts(sql, params_from_iter(wider.values_and_limit()))?;
+        let mut attempts = self.list(sql, params_from_iter(wider.values_and_limit()), read_attempt)?;
         attempts.sort_by_key(|attempt| std::cmp::Reverse(attempt.at));
         attempts.truncate(filter.limit);
         Ok(attempts)
@@ -142,7 +142,7 @@ impl Tx<'_> {
         let start = after.filter(|_| newest >= after).map_or(i64::MIN, |after| after.0);
         let sql = concat!(select_attempts!(), " AND a.id > ?8 ORDER BY a.id LIMIT ?7");
         let values = filter.values_and_limit().chain([start.into()]);
-        let attempts = self.query_attempts(sql, params_from_iter(values))?;
+        let attempts = self.list(sql, params_from_iter(values), read_attempt)?;
         let is_full = attempts.len() == filter.limit;
         let next = attempts.last().filter(|_| is_full).map_or(newest, |last| Some(last.id));
         Ok((attempts, next))
@@ -159,12 +159,6 @@ impl Tx<'_> {
     /// The attempt that will be recorded next, or a later one.
     pub(in crate::store) fn next_attempt(&self) -> Result<AttemptId, StoreError> {
         Ok(AttemptId(self.find_newest_attempt()?.map_or(1, |newest| newest.0 + 1)))
-    }
-
-    fn query_attempts(&self, sql: &str, values: impl Params) -> Result<Vec<AttemptRow>, StoreError> {
-        let mut statement = self.prepare(sql)?;
-        let rows = statement.query_map(values, read_attempt)?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 }
 

@@ -46,65 +46,52 @@ pub struct ThrottledAttempt {
     pub count: u32,
 }
 
+/// An attempt that has ended.
+#[derive(Debug)]
+pub struct NewAttempt<'a> {
+    /// Who tried.
+    pub attempt: &'a Attempt,
+    /// Whose address it was, when somebody was looked up.
+    pub customer: Option<CustomerId>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// For how many like ones it stands.
+    pub count: u32,
+    /// Whether it came from a country that is new for the customer.
+    pub is_new_country: bool,
+}
+
+impl<'a> NewAttempt<'a> {
+    /// A single one, of nobody who is known.
+    #[must_use]
+    pub fn of(attempt: &'a Attempt, outcome: Outcome) -> Self {
+        Self { attempt, customer: None, outcome, count: 1, is_new_country: false }
+    }
+}
+
 impl Tx<'_> {
-    /// Records how an attempt ended.
+    /// Records how an attempt ended. With a customer, the address is the customer's and not repeated.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn insert_attempt(
-        &self,
-        attempt: &Attempt,
-        customer: Option<CustomerId>,
-        outcome: Outcome,
-        at: Timestamp,
-        count: u32,
-    ) -> Result<(), StoreError> {
-        self.insert_attempts(attempt, customer, outcome, at, count, false)
-    }
-
-    /// Records a sign-in, and whether it came from a country that is new for the customer.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub fn insert_sign_in(
-        &self,
-        attempt: &Attempt,
-        customer: CustomerId,
-        is_new_country: bool,
-        at: Timestamp,
-    ) -> Result<(), StoreError> {
-        self.insert_attempts(attempt, Some(customer), Outcome::SignedIn, at, 1, is_new_country)
-    }
-
-    /// With a customer, the address is the customer's and not repeated.
-    fn insert_attempts(
-        &self,
-        attempt: &Attempt,
-        customer: Option<CustomerId>,
-        outcome: Outcome,
-        at: Timestamp,
-        count: u32,
-        is_new_country: bool,
-    ) -> Result<(), StoreError> {
-        let email = attempt.email.as_ref().filter(|_| customer.is_none());
-        let mut statement = self.prepare(
-            "INSERT INTO login_attempts
+    pub fn insert_attempt(&self, new: &NewAttempt<'_>, at: Timestamp) -> Result<(), StoreError> {
+        let attempt = new.attempt;
+        let sql = "INSERT INTO login_attempts
                 (organisation_id, api_key_id, customer_id, mailbox, email, ip, outcome, at, count, new_country)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-        )?;
-        statement.execute(params![
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+        let values = params![
             attempt.organisation,
             attempt.api_key,
-            customer,
+            new.customer,
             attempt.mailbox,
-            email,
+            attempt.email.as_ref().filter(|_| new.customer.is_none()),
             attempt.ip,
-            outcome,
+            new.outcome,
             at,
-            count,
-            is_new_country,
-        ])?;
-        Ok(())
+            new.count,
+            new.is_new_country,
+        ];
+        self.execute(sql, values).map(drop)
     }
 
     /// When the newest attempt was made, or the newest customer, whichever was later. Reads all rows.
@@ -177,10 +164,8 @@ impl Tx<'_> {
         after: Option<AttemptId>,
         limit: u32,
     ) -> Result<Vec<(AttemptId, Timestamp)>, StoreError> {
-        let mut statement = self.prepare("SELECT id, at FROM login_attempts WHERE id > ?1 ORDER BY id LIMIT ?2")?;
-        let rows = statement
-            .query_map(params![after.map_or(i64::MIN, |after| after.0), limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        let sql = "SELECT id, at FROM login_attempts WHERE id > ?1 ORDER BY id LIMIT ?2";
+        self.list(sql, params![after.unwrap_or(AttemptId(i64::MIN)), limit], |row| Ok((row.get(0)?, row.get(1)?)))
     }
 
     /// Deletes a recorded attempt.
@@ -188,7 +173,6 @@ impl Tx<'_> {
     /// # Errors
     /// When the database fails.
     pub fn delete_attempt(&self, id: AttemptId) -> Result<(), StoreError> {
-        self.prepare("DELETE FROM login_attempts WHERE id = ?1")?.execute([id])?;
-        Ok(())
+        self.execute("DELETE FROM login_attempts WHERE id = ?1", [id]).map(drop)
     }
 }

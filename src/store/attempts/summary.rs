@@ -68,17 +68,16 @@ impl Tx<'_> {
     /// # Errors
     /// When the database fails.
     pub fn count_attempts_by_ip(&self, filter: &AttemptFilter) -> Result<Vec<IpTotal>, StoreError> {
-        let mut statement = self.prepare(concat!(
+        let sql = concat!(
             "SELECT a.ip, sum(a.count) AS attempts, sum(a.count * (a.outcome <> 'OK'))
             FROM login_attempts AS a
             WHERE a.ip IS NOT NULL AND ",
             matches_filter!(),
             " GROUP BY a.ip ORDER BY attempts DESC, a.ip LIMIT ?7",
-        ))?;
-        let rows = statement.query_map(params_from_iter(filter.values_and_limit()), |row| {
+        );
+        self.list(sql, params_from_iter(filter.values_and_limit()), |row| {
             Ok(IpTotal { ip: row.get(0)?, attempts: row.get(1)?, refusals: row.get(2)? })
-        })?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
     }
 
     /// The mailboxes with the most attempts that match.
@@ -86,7 +85,7 @@ impl Tx<'_> {
     /// # Errors
     /// When the database fails.
     pub fn count_attempts_by_mailbox(&self, filter: &AttemptFilter) -> Result<Vec<MailboxTotal>, StoreError> {
-        let mut statement = self.prepare(concat!(
+        let sql = concat!(
             "SELECT o.name, coalesce(c.email, t.email), c.cu_ref_no, t.attempts, t.refusals
             FROM (
                 SELECT a.organisation_id, a.mailbox, max(a.customer_id) AS customer_id, max(a.email) AS email,
@@ -101,8 +100,8 @@ impl Tx<'_> {
             JOIN organisations AS o ON o.id = t.organisation_id
             LEFT JOIN customers AS c ON c.id = t.customer_id
             ORDER BY t.attempts DESC, t.mailbox",
-        ))?;
-        let rows = statement.query_map(params_from_iter(filter.values_and_limit()), |row| {
+        );
+        self.list(sql, params_from_iter(filter.values_and_limit()), |row| {
             Ok(MailboxTotal {
                 organisation: row.get(0)?,
                 email: row.get(1)?,
@@ -110,7 +109,6 @@ impl Tx<'_> {
                 attempts: row.get(3)?,
                 refusals: row.get(4)?,
             })
-        })?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
     }
 }

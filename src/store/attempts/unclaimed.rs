@@ -1,6 +1,6 @@
 //! Attempts for which nobody was looked up: they know a mailbox and no customer.
 
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::params;
 
 use crate::domain::{AttemptId, CanonicalEmail, CustomerId, Mailbox};
 use crate::store::{StoreError, Tx};
@@ -23,14 +23,13 @@ impl Tx<'_> {
     /// # Errors
     /// When the database fails.
     pub fn find_unclaimed_attempts(&self, customer: CustomerId) -> Result<Option<UnclaimedAttempts>, StoreError> {
-        let mut statement = self.prepare(
-            "SELECT organisation_id, email_canonical FROM customers WHERE id = ?1 AND email_canonical IS NOT NULL",
-        )?;
-        let mailbox = statement.query_row([customer], |row| {
+        let sql =
+            "SELECT organisation_id, email_canonical FROM customers WHERE id = ?1 AND email_canonical IS NOT NULL";
+        let mailbox = self.find(sql, [customer], |row| {
             let organisation = row.get(0)?;
             Ok(CanonicalEmail::from_kept(row.get(1)?).mailbox(organisation))
-        });
-        let Some(mailbox) = mailbox.optional()? else { return Ok(None) };
+        })?;
+        let Some(mailbox) = mailbox else { return Ok(None) };
         let next = self.next_attempt()?;
         let attempts = self.list_unclaimed_attempts(mailbox, AttemptId(0))?;
         Ok(Some(UnclaimedAttempts { customer, mailbox, attempts, next }))
@@ -54,8 +53,6 @@ impl Tx<'_> {
 
     fn list_unclaimed_attempts(&self, mailbox: Mailbox, first: AttemptId) -> Result<Vec<AttemptId>, StoreError> {
         let sql = "SELECT id FROM login_attempts WHERE id >= ?1 AND mailbox = ?2 AND customer_id IS NULL";
-        let mut statement = self.prepare(sql)?;
-        let rows = statement.query_map(params![first, mailbox], |row| row.get(0))?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        self.list(sql, params![first, mailbox], |row| row.get(0))
     }
 }

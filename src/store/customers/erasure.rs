@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use rusqlite::params;
 use rusqlite::types::ToSql;
-use rusqlite::{OptionalExtension as _, params};
 
 use crate::domain::{AttemptId, CustomerId, Mailbox, SessionId, Timestamp};
 use crate::store::attempts::json_array;
@@ -40,7 +40,7 @@ impl Tx<'_> {
     ) -> Result<Traces, StoreError> {
         mailboxes.extend(self.list_earlier_mailboxes(customer)?);
         let next_attempt = self.next_attempt()?;
-        let sessions = self.list_session_ids(customer, SessionId::from_i64(0))?;
+        let sessions = self.list_session_ids(customer, SessionId(0))?;
         let attempts = self.list_attempt_ids(customer, &mailboxes, AttemptId(0))?;
         Ok(Traces {
             customer,
@@ -69,7 +69,7 @@ impl Tx<'_> {
             params![customer, now],
         )?;
         for table in ["bans", "pending_referrals"] {
-            self.prepare(&format!("DELETE FROM {table} WHERE customer_id = ?1"))?.execute([customer])?;
+            self.execute(&format!("DELETE FROM {table} WHERE customer_id = ?1"), [customer])?;
         }
         let sessions = self.list_session_ids(customer, traces.next_session)?;
         let attempts = self.list_attempt_ids(customer, &traces.mailboxes, traces.next_attempt)?;
@@ -80,11 +80,10 @@ impl Tx<'_> {
             self.delete_session(*id)?;
         }
         for id in &traces.attempts {
-            self.prepare("UPDATE login_attempts SET mailbox = NULL, email = NULL, ip = NULL WHERE id = ?1")?
-                .execute([id])?;
+            self.execute("UPDATE login_attempts SET mailbox = NULL, email = NULL, ip = NULL WHERE id = ?1", [id])?;
         }
         for ip in &traces.ips {
-            self.prepare("DELETE FROM ip_intelligence WHERE ip = ?1")?.execute([ip])?;
+            self.execute("DELETE FROM ip_intelligence WHERE ip = ?1", [ip])?;
         }
         Ok(())
     }
@@ -97,18 +96,17 @@ impl Tx<'_> {
     }
 
     fn list_ips_in(&self, table: &str, ids: &[impl ToSql]) -> Result<BTreeSet<String>, StoreError> {
-        let mut statement = self.prepare(&format!("SELECT ip FROM {table} WHERE id = ?1 AND ip IS NOT NULL"))?;
+        let sql = format!("SELECT ip FROM {table} WHERE id = ?1 AND ip IS NOT NULL");
         let mut ips = BTreeSet::new();
         for id in ids {
-            ips.extend(statement.query_row([id], |row| row.get::<_, String>(0)).optional()?);
+            ips.extend(self.find(&sql, [id], |row| row.get::<_, String>(0))?);
         }
         Ok(ips)
     }
 
     fn list_session_ids(&self, customer: CustomerId, first: SessionId) -> Result<Vec<SessionId>, StoreError> {
-        let mut statement = self.prepare("SELECT id FROM sessions WHERE id >= ?1 AND customer_id = ?2")?;
-        let rows = statement.query_map(params![first, customer], |row| row.get(0))?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        let sql = "SELECT id FROM sessions WHERE id >= ?1 AND customer_id = ?2";
+        self.list(sql, params![first, customer], |row| row.get(0))
     }
 
     fn list_attempt_ids(
@@ -118,23 +116,17 @@ impl Tx<'_> {
         first: AttemptId,
     ) -> Result<Vec<AttemptId>, StoreError> {
         // Attempts that were refused before the customer was looked up name the mailbox alone.
-        let mut statement = self.prepare(
-            "SELECT id FROM login_attempts
+        let sql = "SELECT id FROM login_attempts
             WHERE id >= ?1
-                AND (customer_id = ?2 OR customer_id IS NULL AND mailbox IN (SELECT value FROM json_each(?3)))",
-        )?;
-        let rows = statement.query_map(params![first, customer, json_array(mailboxes)], |row| row.get(0))?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+                AND (customer_id = ?2 OR customer_id IS NULL AND mailbox IN (SELECT value FROM json_each(?3)))";
+        self.list(sql, params![first, customer, json_array(mailboxes)], |row| row.get(0))
     }
 
     /// The mailboxes from which the customer has signed in, and nobody else.
     fn list_earlier_mailboxes(&self, customer: CustomerId) -> Result<Vec<Mailbox>, StoreError> {
-        let mut statement = self.prepare(
-            "SELECT mailbox FROM login_attempts WHERE customer_id = ?1 AND mailbox IS NOT NULL
-            EXCEPT SELECT mailbox FROM login_attempts WHERE customer_id <> ?1 AND mailbox IS NOT NULL",
-        )?;
-        let rows = statement.query_map([customer], |row| row.get(0))?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        let sql = "SELECT mailbox FROM login_attempts WHERE customer_id = ?1 AND mailbox IS NOT NULL
+            EXCEPT SELECT mailbox FROM login_attempts WHERE customer_id <> ?1 AND mailbox IS NOT NULL";
+        self.list(sql, [customer], |row| row.get(0))
     }
 }
 
@@ -155,7 +147,7 @@ mod tests {
             let mut traces = tx.find_traces(customer, Vec::new(), now)?;
             tx.insert_session(&NewSession { customer, ip: None, expires_at: now + MARGIN }, now)?;
             tx.erase_customer(&mut traces, now)?;
-            tx.list_session_ids(customer, SessionId::from_i64(0))
+            tx.list_session_ids(customer, SessionId(0))
         });
         assert!(left.unwrap().is_empty());
     }

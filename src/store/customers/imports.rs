@@ -38,9 +38,8 @@ impl Tx<'_> {
     /// # Errors
     /// When the database fails.
     pub fn insert_pending_referral(&self, customer: CustomerId, referrer: &CuRefNo) -> Result<(), StoreError> {
-        self.prepare("INSERT INTO pending_referrals (customer_id, cu_ref_no) VALUES (?1, ?2)")?
-            .execute(params![customer, referrer])?;
-        Ok(())
+        let sql = "INSERT INTO pending_referrals (customer_id, cu_ref_no) VALUES (?1, ?2)";
+        self.execute(sql, params![customer, referrer]).map(drop)
     }
 
     /// Pending referrals whose referrer is there by now, of customers behind `after`, at most `limit`.
@@ -53,20 +52,17 @@ impl Tx<'_> {
         after: CustomerId,
         limit: usize,
     ) -> Result<Vec<PendingReferral>, StoreError> {
-        let mut statement = self.prepare(
-            // In this order, and not with a look at all customers first.
-            "SELECT c.id, r.id FROM pending_referrals AS p
+        // In this order, and not with a look at all customers first.
+        let sql = "SELECT c.id, r.id FROM pending_referrals AS p
             CROSS JOIN customers AS c ON c.id = p.customer_id
             CROSS JOIN customers AS r
                 ON r.organisation_id = c.organisation_id AND r.cu_ref_no = p.cu_ref_no AND r.erased_at IS NULL
             WHERE p.customer_id > ?2 AND c.organisation_id = ?1 AND r.id <> c.id
-            ORDER BY p.customer_id LIMIT ?3",
-        )?;
+            ORDER BY p.customer_id LIMIT ?3";
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = statement.query_map(params![organisation, after, limit], |row| {
+        self.list(sql, params![organisation, after, limit], |row| {
             Ok(PendingReferral { customer: row.get(0)?, referrer: row.get(1)? })
-        })?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
     }
 
     /// Records the referrer of a pending referral. A referrer that is recorded already stays.
@@ -78,8 +74,7 @@ impl Tx<'_> {
             "UPDATE customers SET referred_by = coalesce(referred_by, ?2) WHERE id = ?1",
             params![referral.customer, referral.referrer],
         )?;
-        self.prepare("DELETE FROM pending_referrals WHERE customer_id = ?1")?.execute([referral.customer])?;
-        Ok(())
+        self.execute("DELETE FROM pending_referrals WHERE customer_id = ?1", [referral.customer]).map(drop)
     }
 
     /// The referrals of an organisation that wait for their referrer.

@@ -227,9 +227,8 @@ impl Tx<'_> {
     /// # Errors
     /// When the database fails.
     pub fn list_referred(&self, referrer: CustomerId, limit: usize) -> Result<(usize, Vec<String>), StoreError> {
-        let mut statement = self.prepare("SELECT cu_ref_no FROM customers WHERE referred_by = ?1 ORDER BY id DESC")?;
-        let mut brought: Vec<String> =
-            statement.query_map([referrer], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        let sql = "SELECT cu_ref_no FROM customers WHERE referred_by = ?1 ORDER BY id DESC";
+        let mut brought: Vec<String> = self.list(sql, [referrer], |row| row.get(0))?;
         let count = brought.len();
         brought.truncate(limit);
         Ok((count, brought))

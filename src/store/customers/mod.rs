@@ -8,7 +8,7 @@ pub use erasure::Traces;
 pub use imports::PendingReferral;
 pub use listing::{CustomerFilter, CustomerOrder, CustomerRow};
 
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{Row, params};
 
 use super::bans::{is_active_ban, is_banned};
 use super::{StoreError, Tx};
@@ -116,14 +116,14 @@ impl Tx<'_> {
         canonical: &CanonicalEmail,
         now: Timestamp,
     ) -> Result<Option<Customer>, StoreError> {
-        let mut statement = self.prepare(concat!(
+        let sql = concat!(
             "SELECT c.id, c.registered_at IS NOT NULL, c.email_authorized_at IS NOT NULL, ",
             is_banned!(),
             ", c.first_name IS NOT NULL, c.last_name IS NOT NULL
             FROM customers AS c
             WHERE c.organisation_id = ?2 AND c.email_canonical = ?3",
-        ))?;
-        let customer = statement.query_row(params![now, organisation, canonical], |row| {
+        );
+        self.find(sql, params![now, organisation, canonical], |row| {
             Ok(Customer {
                 id: row.get(0)?,
                 is_registered: row.get(1)?,
@@ -132,8 +132,7 @@ impl Tx<'_> {
                 has_first_name: row.get(4)?,
                 has_last_name: row.get(5)?,
             })
-        });
-        Ok(customer.optional()?)
+        })
     }
 
     /// The customer with that `cuRefNo`, unless forgotten.
@@ -145,10 +144,8 @@ impl Tx<'_> {
         organisation: OrganisationId,
         cu_ref_no: &CuRefNo,
     ) -> Result<Option<CustomerId>, StoreError> {
-        let mut statement = self
-            .prepare("SELECT id FROM customers WHERE organisation_id = ?1 AND cu_ref_no = ?2 AND erased_at IS NULL")?;
-        let found = statement.query_row(params![organisation, cu_ref_no], |row| row.get(0));
-        Ok(found.optional()?)
+        let sql = "SELECT id FROM customers WHERE organisation_id = ?1 AND cu_ref_no = ?2 AND erased_at IS NULL";
+        self.find(sql, params![organisation, cu_ref_no], |row| row.get(0))
     }
 
     /// Makes a customer; `None` when the address, the telephone number or the `cuRefNo` has an owner already.
@@ -162,7 +159,7 @@ impl Tx<'_> {
                 last_name, company_name, created_at, registered_at, email_authorized_at, referred_by)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
             ON CONFLICT DO NOTHING";
-        let inserted = self.prepare(sql)?.execute(params![
+        let values = params![
             new.organisation,
             cu_ref_no,
             new.email.map(|(email, _)| email),
@@ -175,7 +172,8 @@ impl Tx<'_> {
             new.is_registered.then_some(at),
             new.is_authorized.then_some(at),
             new.referred_by,
-        ])?;
+        ];
+        let inserted = self.execute(sql, values)?;
         Ok((inserted == 1).then(|| CustomerId(self.last_insert_rowid())))
     }
 
