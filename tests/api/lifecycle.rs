@@ -1,10 +1,12 @@
 //! The life of the process: its start, its end, its sudden death, and what of its data outlives it.
 
 use std::cell::RefCell;
+use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
+use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -18,7 +20,7 @@ use crate::admin::ADMIN;
 use crate::app::{Client, SHOP, SHOP_ROOT, cli, write_config};
 use crate::cli::single_spaced;
 use crate::process::{
-    TestProcess, eventually, exchange, send_signal, serve_command, sign_in_bytes, spawn_process, start_process,
+    TestProcess, eventually, exchange, send_signal, serve_command, sign_in_bytes, skip, spawn_process, start_process,
     start_process_logging,
 };
 
@@ -384,17 +386,35 @@ fn whoever_stops_reading_the_log_stops_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     write_config(&folder, "[rate_limit.prod]\nrequests = 0");
     let mut child = serve_command(&folder).spawn().unwrap();
-    let mut welcome = [0; 60];
-    child.stdout.take().unwrap().read_exact(&mut welcome).unwrap();
-    let welcome = String::from_utf8_lossy(&welcome).into_owned();
-    let address = welcome.split("http://").nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap();
     // Far more lines than the pipe holds, and nobody reads them.
-    let shop = Client::new(address.parse().unwrap(), SHOP);
+    let shop = Client::new(address_of(&mut child), SHOP);
     for _ in 0..2_000 {
         assert_eq!(shop.ping().status, 200);
     }
     send_signal(child.id(), "TERM");
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_log_on_a_full_disk_stops_nothing_else() {
+    let Ok(full) = File::options().write(true).open("/dev/full") else { return skip("a full log", "/dev/full") };
+    let folder = tempfile::tempdir().unwrap();
+    write_config(&folder, "");
+    let mut child = serve_command(&folder).stderr(full).spawn().unwrap();
+    let shop = Client::new(address_of(&mut child), SHOP);
+    let identity = shop.identity(JAN);
+    assert!(shop.is_logged_in(&identity));
+    send_signal(child.id(), "TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+/// Where it says that it listens.
+fn address_of(child: &mut Child) -> SocketAddr {
+    let mut welcome = [0; 60];
+    child.stdout.take().unwrap().read_exact(&mut welcome).unwrap();
+    let welcome = String::from_utf8_lossy(&welcome).into_owned();
+    let address = welcome.split("http://").nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap();
+    address.parse().unwrap()
 }
 
 #[test]

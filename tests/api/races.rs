@@ -207,3 +207,31 @@ fn simultaneous_logouts_all_succeed() {
     assert!(answers.iter().all(|answer| answer == r#"{"success":true}"#), "{answers:?}");
     assert!(!shop.is_logged_in(&identity));
 }
+
+#[test]
+fn commands_beside_sign_ins_all_find_their_turn() {
+    let app = spawn_app();
+    let root = app.client(SHOP_ROOT);
+    let customers: Vec<_> = (0..8).map(|number| format!("banned{number}@barasek.com")).collect();
+    let identities: Vec<_> = customers.iter().map(|email| root.identity(email)).collect();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let sign_ins = std::thread::spawn({
+        let (root, is_over) = (root.clone(), is_over.clone());
+        move || {
+            while !is_over.load(Ordering::SeqCst) {
+                root.identity(JAN);
+            }
+        }
+    });
+    std::thread::scope(|scope| {
+        for email in &customers {
+            scope.spawn(|| app.operator(&["ban", email, "--reason", "fraud"]));
+        }
+    });
+    is_over.store(true, Ordering::SeqCst);
+    sign_ins.join().unwrap();
+    for (email, identity) in customers.iter().zip(&identities) {
+        assert_eq!(root.sign_in(email).code(), "E005");
+        assert!(!root.is_logged_in(identity));
+    }
+}
