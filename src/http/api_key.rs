@@ -1,12 +1,14 @@
 //! The guard of every route: which API key was sent, whether it is in force, its quota, and what it may do.
 
 use std::future::{Ready, ready};
+use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::uri::Authority;
 use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, web};
@@ -65,6 +67,7 @@ async fn answer(
 ) -> Result<ServiceResponse, Error> {
     let presented = presented_key(request.query_string(), body.as_ref().ok(), request.headers());
     let presented = presented.and_then(|text| ApiKey::parse(&text).ok());
+    let presented = presented.filter(|key| !key.is_demo() || is_for_this_machine(request.headers()));
     let found = presented.as_ref().map_or(Ok(None), |key| services.keys.find(key, &services.store));
     let key = match found {
         Ok(Some(key)) => key,
@@ -91,6 +94,18 @@ async fn answer(
         tell_quota(response.headers_mut(), quota);
     }
     Ok(response)
+}
+
+/// Whether the request was meant for this machine, by what it calls it. A demo key opens nothing to others: a web page that
+/// somebody looks at here can have the browser call this server by a name of its own (DNS rebinding).
+fn is_for_this_machine(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(HOST) else { return true };
+    let authority = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
+    authority.is_some_and(|authority| {
+        let host = authority.host();
+        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+    })
 }
 
 /// The first key that is there, in the query, the body or the header `Authorization`. An empty one

@@ -85,6 +85,25 @@ fn no_answer_repeats_the_host() {
 }
 
 /// RUSTSEC-2026-0258 (h2): there is no HTTP/2 whose empty frames could keep the server busy.
+/// DNS rebinding: a page that somebody looks at on the machine of a demo has the browser call it by the page's own name.
+#[test]
+fn a_demo_key_opens_nothing_to_who_calls_this_machine_by_another_name() {
+    let demo = "PRODPGrFxpGEtrOZfuWhnoJohUYBXuOE";
+    let app = spawn_app_with(&format!("[[organisation]]\nname = \"demo\"\napi_keys = [\"{demo}\"]"));
+    let status = |key: &str, line: &str| {
+        let answer = app.send_raw(&format!("GET /ping/v1?apiKey={key} {line}\r\nConnection: close\r\n\r\n"));
+        answer[9..12].parse::<u16>().unwrap()
+    };
+    assert_eq!(status(demo, "HTTP/1.0"), 200);
+    for host in ["localhost", "LOCALHOST:8080", "127.0.0.1:8080", "127.1.2.3", "[::1]", "[::1]:8080"] {
+        assert_eq!(status(demo, &format!("HTTP/1.1\r\nHost: {host}")), 200, "{host}");
+    }
+    for host in [EVIL, "localhost.evil.example", "127.0.0.1.evil.example:8080", "192.0.2.1", "[2001:db8::1]"] {
+        assert_eq!(status(demo, &format!("HTTP/1.1\r\nHost: {host}")), 401, "{host}");
+        assert_eq!(status(SHOP, &format!("HTTP/1.1\r\nHost: {host}")), 200, "{host}");
+    }
+}
+
 #[test]
 fn http_2_is_not_spoken() {
     let app = spawn_app();
