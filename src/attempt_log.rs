@@ -5,11 +5,11 @@
 //! that a flood from one network costs one row a second and a database that cannot be written loses no
 //! count.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use foldhash::HashMap;
 use log::warn;
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::domain::{Outcome, Timestamp};
@@ -44,7 +44,7 @@ impl AttemptLog {
     }
 
     fn add(&self, attempt: Attempt, outcome: Outcome, more: Repeated) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         let mut key = (attempt, outcome);
         if waiting.len() >= MAX_DIFFERENT && !waiting.contains_key(&key) {
             (key.0.mailbox, key.0.email, key.0.ip) = (None, None, None);
@@ -78,7 +78,7 @@ impl AttemptLog {
 
     /// Writes what is noted. When that fails, it is noted again.
     async fn flush(&self, store: &Store) -> Result<(), StoreError> {
-        let batch = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        let batch = std::mem::take(&mut *self.waiting.lock());
         if batch.is_empty() {
             return Ok(());
         }

@@ -5,12 +5,13 @@
 
 use std::collections::HashSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use log::{debug, warn};
+use parking_lot::Mutex;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::clock::Clock;
@@ -93,7 +94,7 @@ impl Intelligence {
     /// Has it found out who is behind an address, some time. Costs memory and arithmetic only.
     pub fn note(&self, ip: ClientIp) {
         let is_off = self.geoip.knows_nothing() && self.reverse_dns.is_none();
-        if is_off || !self.known().insert(ip, self.clock.steady()) {
+        if is_off || !self.known.lock().insert(ip, self.clock.steady()) {
             return;
         }
         if self.queue.try_send(ip).is_err() {
@@ -173,12 +174,8 @@ impl Intelligence {
         (facts, is_complete)
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn forget(&self, ip: ClientIp) {
-        self.known().addresses.remove(&ip);
+        self.known.lock().addresses.remove(&ip);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The API keys in force, in memory, each with its quota and its permissions.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use foldhash::HashMap;
@@ -10,6 +10,7 @@ use governor::nanos::Nanos;
 use governor::state::{NotKeyed, StateStore};
 use governor::{Quota, RateLimiter};
 use log::error;
+use parking_lot::{Mutex, RwLock};
 
 use crate::clock::Clock;
 use crate::config::RateLimitConfig;
@@ -84,7 +85,7 @@ impl Keys {
         let now = self.clock.steady();
         let is_due = || Duration::from_millis(self.tried_at.load(Ordering::Acquire)) + MAX_AGE <= now;
         if is_due() {
-            let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+            let _reading = self.reading.lock();
             if is_due()
                 && let Err(error) = self.refresh(store)
             {
@@ -95,7 +96,7 @@ impl Keys {
         if Duration::from_millis(self.read_at.load(Ordering::Acquire)) + MAX_STALE <= self.clock.steady() {
             return Err(StoreError::Stale);
         }
-        let keys = self.by_digest.read().unwrap_or_else(PoisonError::into_inner);
+        let keys = self.by_digest.read();
         let now = self.clock.now();
         let is_in_force = |key: &&Arc<Key>| key.expires_at.is_none_or(|end| end > now);
         Ok(keys.get(&presented.digest()).filter(is_in_force).cloned())
@@ -115,7 +116,7 @@ impl Keys {
     }
 
     fn replace(&self, rows: &[KeyRow]) {
-        let known = self.by_digest.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.by_digest.read();
         let keys = rows.iter().map(|row| {
             let known = known.get(&row.digest);
             let unchanged = known.filter(|key| key.is(row)).cloned();
@@ -123,7 +124,7 @@ impl Keys {
         });
         let keys = keys.collect();
         drop(known);
-        *self.by_digest.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        *self.by_digest.write() = keys;
     }
 
     /// A key that is new, or that has changed: then it goes on with the quota it has.
@@ -214,7 +215,7 @@ struct BucketState(Arc<Mutex<Option<Nanos>>>);
 
 impl BucketState {
     fn full_at(&self) -> Duration {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or_default().into()
+        self.0.lock().unwrap_or_default().into()
     }
 }
 
@@ -225,7 +226,7 @@ impl StateStore for BucketState {
     where
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.lock();
         let (answer, next) = decide(*state)?;
         *state = Some(next);
         Ok(answer)

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::clock::Clock;
 use crate::config::{Period, SessionConfig};
@@ -18,16 +20,13 @@ pub struct Sessions {
     /// For how long a session lasts that nobody asks about.
     longest_rest: Duration,
     clock: Clock,
-    unwritten: Unwritten,
+    unwritten: Arc<Mutex<Unwritten>>,
 }
 
 /// When somebody last asked about a session, for as long as that is not written: a disk that fails for longer than the
 /// idle time-out ends no session that is in use. (After a day more than that, housekeeping does.)
-#[derive(Clone, Debug, Default)]
-struct Unwritten(Arc<Mutex<Seen>>);
-
 #[derive(Debug, Default)]
-struct Seen {
+struct Unwritten {
     sessions: HashMap<SessionId, Timestamp>,
     pruned_at: Option<Timestamp>,
 }
@@ -47,7 +46,7 @@ impl Sessions {
     pub fn new(config: SessionConfig, clock: Clock) -> Self {
         let idle_timeout = config.idle_timeout.map(Period::get);
         let longest_rest = idle_timeout.unwrap_or(config.lifetime.get());
-        Self { idle_timeout, longest_rest, clock, unwritten: Unwritten::default() }
+        Self { idle_timeout, longest_rest, clock, unwritten: Arc::default() }
     }
 
     /// Whose living session `identity` stands for, as of now; `None` when it stands for none of the
@@ -85,29 +84,23 @@ impl Sessions {
         if is_recent(session) {
             return;
         }
-        if let Some(seen) = self.unwritten.seen().sessions.get(&id) {
+        if let Some(seen) = self.unwritten.lock().sessions.get(&id) {
             session.last_seen_at = session.last_seen_at.max(*seen);
         }
         if is_recent(session) || !session.is_alive(self.idle_timeout, now) {
             return;
         }
-        self.unwritten.seen().remember(id, now, self.longest_rest);
+        self.unwritten.lock().remember(id, now, self.longest_rest);
         let (write, unwritten) = (store.write(move |tx| tx.touch_session(id, now)), self.unwritten.clone());
         actix_web::rt::spawn(async move {
             if write.await.is_ok() {
-                unwritten.seen().forget(id, now);
+                unwritten.lock().forget(id, now);
             }
         });
     }
 }
 
 impl Unwritten {
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Seen {
     fn remember(&mut self, id: SessionId, now: Timestamp, longest_rest: Duration) {
         let was_pruned = self.pruned_at.is_some_and(|at| is_recent(at, longest_rest, now));
         if self.sessions.len() >= MAX_UNWRITTEN && !was_pruned {

@@ -21,10 +21,11 @@ mod source;
 mod tests;
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use log::{error, info};
+use parking_lot::{Mutex, RwLock};
 
 pub use address::AddressKind;
 pub use facts::{Fact, Flags, IpAnswer, IpFacts, IpTraits, SourceOfFacts};
@@ -77,7 +78,7 @@ impl GeoIp {
         let address = Address::new(ip);
         let mut facts = IpFacts::unknown(ip, address.kind, address.embedded);
         if let Some(address) = address.asked_for() {
-            let sources = self.sources.read().unwrap_or_else(PoisonError::into_inner);
+            let sources = self.sources.read();
             Found::look_up(address, Scope::All, &sources, &self.hosting).tell(&mut facts, &sources, &self.hosting);
         }
         facts
@@ -87,7 +88,7 @@ impl GeoIp {
     #[must_use]
     pub fn traits(&self, ip: IpAddr) -> IpTraits {
         let address = Address::new(ip);
-        let sources = self.sources.read().unwrap_or_else(PoisonError::into_inner);
+        let sources = self.sources.read();
         let found =
             address.asked_for().map(|address| Found::look_up(address, Scope::Traits, &sources, &self.hosting).record);
         let Record { country, asn, flags, .. } = found.unwrap_or_default();
@@ -97,7 +98,7 @@ impl GeoIp {
     /// How long ago each file was made, by its path.
     #[must_use]
     pub fn ages(&self, now: Timestamp) -> Vec<(String, Duration)> {
-        let sources = self.sources.read().unwrap_or_else(PoisonError::into_inner);
+        let sources = self.sources.read();
         let files = self.files.iter().zip(sources.iter());
         files.map(|(file, source)| (file.path.display().to_string(), now.since(source.made_at))).collect()
     }
@@ -107,7 +108,7 @@ impl GeoIp {
     ///
     /// This blocks, for a second and more when a large database has changed.
     pub fn reload_changed(&self) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock();
         for (number, (file, seen)) in self.files.iter().zip(seen.iter_mut()).enumerate() {
             let stamp = file.stamp();
             if stamp != *seen {
@@ -123,7 +124,7 @@ impl GeoIp {
             Err(error) => return error!("{error}; the contents read earlier stay in use"),
         };
         info!("read {} again: {}, made on {}", file.path.display(), source.name, source.date);
-        let mut sources = self.sources.write().unwrap_or_else(PoisonError::into_inner);
+        let mut sources = self.sources.write();
         let replaced = sources.get_mut(number).map(|place| std::mem::replace(place, source));
         drop(sources);
         // Nobody waits while a hundred megabytes are given back.

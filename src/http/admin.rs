@@ -2,14 +2,15 @@
 
 use std::future::{Ready, ready};
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actix_web::dev::{Server, Service as _};
 use actix_web::http::header::{ACCEPT, CONTENT_TYPE};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, Route, guard, web};
 use log::error;
+use parking_lot::Mutex;
 use serde::Serialize;
 
 use super::Services;
@@ -120,21 +121,17 @@ impl SessionCount {
 
     async fn get(self: Arc<Self>, services: &web::Data<Services>) -> Option<u64> {
         let now = services.clock.steady();
-        let is_due = self.last().is_none_or(|(_, counted_at)| now >= counted_at + Self::MAX_AGE);
+        let is_due = self.last.lock().is_none_or(|(_, counted_at)| now >= counted_at + Self::MAX_AGE);
         if is_due && !self.is_counting.swap(true, Ordering::Relaxed) {
             let (this, services) = (self.clone(), services.clone());
             let counted = web::block(move || {
                 let count = services.store.read(|tx| tx.count_sessions());
-                *this.last() = count.ok().map(|count| (count, now));
+                *this.last.lock() = count.ok().map(|count| (count, now));
                 this.is_counting.store(false, Ordering::Relaxed);
             });
             // What takes longer is told to whoever asks next.
             let _ = tokio::time::timeout(PATIENCE, counted).await;
         }
-        self.last().map(|(count, _)| count)
-    }
-
-    fn last(&self) -> MutexGuard<'_, Option<(u64, Duration)>> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+        self.last.lock().map(|(count, _)| count)
     }
 }

@@ -1,11 +1,12 @@
 //! The limiter's memory: the state of each mailbox's or network's bucket, for a bounded number of them.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::HashMap;
 use governor::nanos::Nanos;
 use governor::state::StateStore;
+use parking_lot::{Mutex, MutexGuard};
 
 /// Each shard has its own lock. More shards than threads make waiting for one rare.
 const SHARDS: usize = 128;
@@ -35,12 +36,12 @@ impl Buckets {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).len()).sum()
+        self.shards.iter().map(|shard| shard.lock().len()).sum()
     }
 
-    /// A panic cannot leave a map of plain numbers half changed. (The key is a hash already.)
+    /// (The key is a hash already.)
     fn shard(&self, key: u64) -> MutexGuard<'_, HashMap<u64, Nanos>> {
-        self.shards[(key >> 32) as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
+        self.shards[(key >> 32) as usize % SHARDS].lock()
     }
 }
 
@@ -116,7 +117,7 @@ mod tests {
         set(&buckets, key(1_000_000), 1_000_000);
         for number in 0..10 * SHARD_CAPACITY {
             set(&buckets, key(number), number as u64 % 1_000);
-            assert!(buckets.shards[0].lock().unwrap().len() <= SHARD_CAPACITY);
+            assert!(buckets.shards[0].lock().len() <= SHARD_CAPACITY);
         }
         assert!(get(&buckets, key(1_000_000)).is_some());
         assert_eq!(
@@ -131,7 +132,7 @@ mod tests {
         for number in 0..=SHARD_CAPACITY {
             set(&buckets, key(number), 5);
         }
-        assert_eq!(buckets.shards[0].lock().unwrap().len(), SHARD_CAPACITY / 2 + 1);
+        assert_eq!(buckets.shards[0].lock().len(), SHARD_CAPACITY / 2 + 1);
     }
 
     #[test]
@@ -141,6 +142,6 @@ mod tests {
             set(&buckets, key(number), 5);
         }
         set(&buckets, key(0), 6);
-        assert_eq!(buckets.shards[0].lock().unwrap().len(), SHARD_CAPACITY);
+        assert_eq!(buckets.shards[0].lock().len(), SHARD_CAPACITY);
     }
 }

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
 use super::Unanswered;
@@ -37,7 +38,7 @@ impl Cache {
 
     /// The place for the answer on this address: an empty one, if there is no answer or it holds no longer.
     pub(super) fn place(&self, ip: IpAddr, now: Duration) -> Place {
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = self.places.lock();
         if let Some(known) = places.get(&ip).filter(|place| end(place) > now) {
             return known.clone();
         }
@@ -103,9 +104,9 @@ mod tests {
         let cache = Cache::new(8);
         for number in 1..=1_000 {
             fill(&cache, number, number * SECOND);
-            assert!(cache.places.lock().unwrap().len() <= 8);
+            assert!(cache.places.lock().len() <= 8);
         }
-        let known = (1..=1_000).filter(|number| cache.places.lock().unwrap().contains_key(&address(*number)));
+        let known = (1..=1_000).filter(|number| cache.places.lock().contains_key(&address(*number)));
         assert_eq!(known.collect::<Vec<_>>(), [996, 997, 998, 999, 1_000]);
     }
 
@@ -115,6 +116,6 @@ mod tests {
         for number in 0..100 {
             cache.place(address(number), Duration::ZERO);
         }
-        assert!(cache.places.lock().unwrap().len() <= 8);
+        assert!(cache.places.lock().len() <= 8);
     }
 }
