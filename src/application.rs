@@ -106,15 +106,7 @@ impl Application {
         };
 
         let (listener, address) = bind("[server] listen", config.server.listen)?;
-        let admin = config.admin.listen.map(|address| bind("[admin] listen", address)).transpose()?;
-        if let Some((_, address)) = &admin {
-            info!(address:%; "health and metrics");
-            if !address.ip().is_loopback() {
-                warn!(
-                    "[admin] listens on {address}, where others may reach it, and requires no key: use loopback or a private network"
-                );
-            }
-        }
+        let admin = config.admin.listen.map(bind_admin).transpose()?;
         Ok(Self {
             services: web::Data::new(services),
             housekeeping,
@@ -180,6 +172,17 @@ async fn keep_at(what: &str, mut work: impl AsyncFnMut()) {
         error!("{what} panicked and is begun anew");
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     }
+}
+
+fn bind_admin(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let (listener, address) = bind("[admin] listen", address)?;
+    info!(address:%; "health and metrics");
+    if !address.ip().is_loopback() {
+        warn!(
+            "[admin] listens on {address}, where others may reach it, and requires no key: use loopback or a private network"
+        );
+    }
+    Ok((listener, address))
 }
 
 fn bind(key: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {

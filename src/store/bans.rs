@@ -2,6 +2,9 @@
 
 use rusqlite::params;
 
+use super::{StoreError, Tx};
+use crate::domain::{BanReason, CustomerId, Timestamp};
+
 /// In SQL, whether the ban `b` is in force at the moment `?1`: [`BanRow::is_active`].
 macro_rules! is_active_ban {
     () => {
@@ -17,9 +20,6 @@ macro_rules! is_banned {
     };
 }
 pub(super) use is_banned;
-
-use super::{StoreError, Tx};
-use crate::domain::{BanReason, CustomerId, Timestamp};
 
 /// A ban, past or in force.
 #[derive(Clone, Debug)]
