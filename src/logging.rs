@@ -9,8 +9,8 @@ use std::mem::take;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use env_logger::{Env, Target};
-use log::{Level, Record};
+use env_logger::Target;
+use log::{Level, LevelFilter, Record, warn};
 
 use crate::config::LogFormat;
 use layout::{json_line, text_line};
@@ -22,9 +22,11 @@ const MAX_WAITING_BYTES: usize = 4 << 20;
 /// woken thread for hundreds of lines, and nobody sees the delay.
 const GATHERING: Duration = Duration::from_millis(10);
 
-/// Starts the log. What is logged is chosen by `RUST_LOG`, by default everything from `info` on, but
-/// for the HTTP server's own news: its start and stop are ours too, and a request that is no HTTP is its
-/// sender's error.
+/// Everything from `info` on, but for the HTTP server's own news: its start and stop are ours too, and a request that
+/// is no HTTP is its sender's error.
+const DEFAULT_FILTERS: &str = "info,actix_server=warn,actix_http=off";
+
+/// Starts the log. What is logged is chosen by `RUST_LOG`.
 ///
 /// When whoever reads the log stalls, or a disk that it is on is full, lines are lost, and counted.
 ///
@@ -38,11 +40,22 @@ pub fn start(format: LogFormat) -> io::Result<Log> {
         LogFormat::Json => json_line,
     };
     std::thread::Builder::new().name("log".to_owned()).spawn(move || writer.keep_writing(line))?;
-    let mut builder =
-        env_logger::Builder::from_env(Env::default().default_filter_or("info,actix_server=warn,actix_http=off"));
-    builder.format(move |out, record| writeln!(out, "{}", line(record)));
+    let chosen = std::env::var("RUST_LOG").unwrap_or_default();
+    let is_misspelt = is_misspelt_level(&chosen);
+    let filters = if chosen.trim().is_empty() || is_misspelt { DEFAULT_FILTERS } else { &chosen };
+    let mut builder = env_logger::Builder::new();
+    builder.parse_filters(filters).format(move |out, record| writeln!(out, "{}", line(record)));
     builder.target(Target::Pipe(Box::new(log.clone()))).init();
+    if is_misspelt {
+        warn!("RUST_LOG={chosen} is no level (error, warn, info, debug, trace or off): logging from info on");
+    }
     Ok(log)
+}
+
+/// Whether it is a word and no level. It would be taken for a module, and of all others nothing would be logged.
+fn is_misspelt_level(filters: &str) -> bool {
+    let is_word = !filters.is_empty() && filters.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    is_word && filters.parse::<LevelFilter>().is_err()
 }
 
 /// What a line looks like.

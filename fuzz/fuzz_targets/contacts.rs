@@ -40,7 +40,7 @@ fuzz_target!(|file: &[u8]| {
             assert_eq!(export(form, &again.map(customer).collect::<Vec<_>>()), exported);
         }
     }
-    // (The reader of CSV takes a byte order mark off behind the header, too.)
+    // (Of several byte order marks, each reading takes off some.)
     if found.is_empty() || file.windows(3).any(|bytes| bytes == "\u{feff}".as_bytes()) {
         return;
     }

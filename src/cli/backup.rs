@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use anyhow::bail;
 use indicatif::HumanBytes;
 use serde::Serialize;
 
@@ -35,6 +36,9 @@ impl Copied {
 }
 
 pub(super) fn back_up(context: &Context, file: &Path) -> anyhow::Result<()> {
+    if is_stream(file) {
+        bail!("a backup cannot go to standard output: name a file");
+    }
     let database = &context.config.database.path;
     let contents = store::back_up(database, file)?;
     context.output.print(&Copied::new(database, file, contents), |copied| {
@@ -43,6 +47,9 @@ pub(super) fn back_up(context: &Context, file: &Path) -> anyhow::Result<()> {
 }
 
 pub(super) fn restore(context: &Context, file: &Path) -> anyhow::Result<()> {
+    if is_stream(file) {
+        bail!("a backup cannot come from standard input: name a file");
+    }
     let database = &context.config.database.path;
     let restored = store::restore(database, file, context.clock.now())?;
     let kept = restored.kept.iter().map(|path| path.display().to_string()).collect();
@@ -56,6 +63,11 @@ pub(super) fn restore(context: &Context, file: &Path) -> anyhow::Result<()> {
             what_was(copied)
         )
     })
+}
+
+/// Whether it is what other commands read from a pipe or write into one. (A file of that name is `./-`.)
+fn is_stream(file: &Path) -> bool {
+    file.as_os_str() == "-"
 }
 
 fn what_was(copied: &Copied) -> String {

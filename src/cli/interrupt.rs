@@ -11,8 +11,8 @@ impl Interrupt {
     /// The exit code of a program that Ctrl-C has ended.
     const EXIT_CODE: i32 = 130;
 
-    /// Listens from now on.
-    pub(super) fn listen() -> io::Result<Self> {
+    /// Listens from now on, and calls `say` at the first time.
+    pub(super) fn listen(say: impl Fn() + Send + 'static) -> io::Result<Self> {
         let has_come = Arc::new(AtomicBool::new(false));
         let told = has_come.clone();
         std::thread::Builder::new().name("interrupt".to_owned()).spawn(move || {
@@ -21,6 +21,7 @@ impl Interrupt {
                     if told.swap(true, Ordering::Relaxed) {
                         std::process::exit(Self::EXIT_CODE);
                     }
+                    say();
                 }
             });
         })?;

@@ -27,7 +27,7 @@ use crate::config::Config;
 use crate::domain::OrganisationId;
 use crate::http;
 use crate::store::{Database, OpenError, Tx};
-use output::Output;
+use output::{Output, note};
 
 /// Passwordless customer sign-in by e-mail: one binary, one SQLite file, one TOML file.
 #[derive(Parser)]
@@ -88,6 +88,9 @@ enum Command {
     },
 }
 
+/// Which database the defaults name depends on the folder: whoever is in the wrong one has to be told.
+const NO_CONFIGURATION: &str = "no config.toml in this folder and none named with --config: running on the defaults";
+
 /// What every command works with.
 struct Context {
     config: Config,
@@ -114,15 +117,22 @@ impl Cli {
             let config = Config::load(self.config.as_deref())?;
             anyhow::Ok(Context { config, clock: Clock::system(), output: Output { json: self.json } })
         };
+        let context_of_database = || {
+            let context = context()?;
+            if context.config.file.is_none() {
+                note(&format!("magic-auth: {NO_CONFIGURATION}"));
+            }
+            anyhow::Ok(context)
+        };
         match self.command.unwrap_or(Command::Serve) {
             Command::Serve => serve::run(context()?),
             Command::Check => check::run(&context()?),
-            Command::Key(command) => key::run(&context()?, command),
-            Command::Customer(command) => customer::run(&context()?, command),
-            Command::Attempts(arguments) => attempts::run(&context()?, &arguments),
+            Command::Key(command) => key::run(&context_of_database()?, command),
+            Command::Customer(command) => customer::run(&context_of_database()?, command),
+            Command::Attempts(arguments) => attempts::run(&context_of_database()?, &arguments),
             Command::Ip(arguments) => ip::run(&context()?, &arguments),
-            Command::Backup { file } => backup::back_up(&context()?, &file),
-            Command::Restore { file } => backup::restore(&context()?, &file),
+            Command::Backup { file } => backup::back_up(&context_of_database()?, &file),
+            Command::Restore { file } => backup::restore(&context_of_database()?, &file),
             Command::Openapi => output::print_line(&http::document()?),
             // A shell that starts stands in any folder, and a packager has no configuration.
             Command::Completions { shell } => completions::run(shell),

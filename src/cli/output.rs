@@ -2,6 +2,7 @@
 
 use std::io::{self, Write as _};
 
+use anyhow::Context as _;
 use comfy_table::{ContentArrangement, Table, presets};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
@@ -41,9 +42,11 @@ pub(super) fn counted(count: u64, noun: &str) -> String {
 /// Prints a line, or several, on standard output.
 pub(super) fn print_line(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{}", text.trim_end())?;
-    Ok(out.flush()?)
+    writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush()).context(NOT_PRINTED)
 }
+
+/// What failed when standard output is full: the command itself may have done what it was to do.
+pub(super) const NOT_PRINTED: &str = "cannot write to standard output";
 
 /// Says something to people on standard error, in one line, beside a result that a program may read.
 pub(super) fn note(text: &str) {

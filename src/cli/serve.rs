@@ -6,8 +6,8 @@ use log::{info, warn};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::Context;
 use super::output::print_line;
+use super::{Context, NO_CONFIGURATION};
 use crate::application::Application;
 use crate::config::Config;
 use crate::domain::ApiKey;
@@ -33,9 +33,7 @@ fn take_descriptors() {
 async fn serve(context: Context, log: Log) -> anyhow::Result<()> {
     let key = example_key(&context.config);
     if context.config.file.is_none() {
-        warn!(
-            "no config.toml in this folder and none named with --config: running on the defaults, which have no organisation"
-        );
+        warn!("{NO_CONFIGURATION}, which have no organisation");
     }
     // Listening replaces the default, which is to die: a file that may not grow is then an ordinary error of the write.
     let file_too_large = signal(SignalKind::from_raw(libc::SIGXFSZ))?;

@@ -10,7 +10,7 @@ use crate::domain::Flag;
 
 /// `[geoip]`
 #[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "the table [geoip]")]
 pub struct GeoIpConfig {
     /// Files in MaxMind's format, of any vendor. Of what several know, the first in the list is believed.
     pub databases: Vec<FilePath>,
@@ -41,7 +41,7 @@ impl Default for GeoIpConfig {
 
 /// `[geoip.lists]`: files with an address or a network in each line.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "the table [geoip.lists]")]
 pub struct ListsConfig {
     /// Exits of the Tor network.
     pub tor: Vec<FilePath>,

@@ -68,7 +68,7 @@ impl Config {
         let mut config: Self = toml::from_str(text).map_err(|error| ConfigError::Invalid {
             path: path.to_owned(),
             line: 1 + error.span().map_or(0, |span| text[..span.start].matches('\n').count()),
-            message: without_keys(error.message()),
+            message: without_keys(&in_words(error.message())),
         })?;
         config.check().map_err(|message| ConfigError::Contradiction { path: path.to_owned(), message })?;
         if let Some(folder) = path.parent() {
@@ -106,8 +106,8 @@ impl Config {
                 if key.is_demo() && !self.server.listen.ip().is_loopback() {
                     let address = self.server.listen;
                     return Err(format!(
-                        "organisation {name:?} has a demo key, which everybody knows: replace it (magic-auth key \
-                         create) before the server listens on {address}"
+                        "organisation {name:?} has a demo key, which everybody knows: before the server listens on \
+                         {address}, remove it from api_keys, then make another (magic-auth key create)"
                     ));
                 }
             }
@@ -179,6 +179,14 @@ pub(super) fn organisations<'de, D: Deserializer<'de>>(file: D) -> Result<Vec<Or
     }
 
     file.deserialize_seq(Tables)
+}
+
+/// What serde calls by the names of types.
+fn in_words(message: &str) -> String {
+    message
+        .replace("expected u32", "expected a whole number from 0 to 4294967295")
+        .replace("expected usize", "expected a whole number from 0")
+        .replace("expected a sequence", "expected a list such as [\"tor.txt\"]")
 }
 
 /// A parser's message may quote what it found. What could be a key is left out.
@@ -293,7 +301,17 @@ mod tests {
             ("[session]\nlifetime = \"soon\"", "config.toml:2: not a duration"),
             ("[session]\nlifetime = \"0s\"", "config.toml:2: a duration must be more than zero"),
             ("[sign_in]\nguest = \"refuze\"", "config.toml:2: unknown variant `refuze`"),
-            ("[throttle.email]\nburst = -1", "config.toml:2: "),
+            (
+                "[throttle.email]\nburst = -1",
+                "config.toml:2: invalid value: integer `-1`, expected a whole number from 0 to 4294967295",
+            ),
+            ("[server]\nworkers = \"2\"", "config.toml:2: invalid type: string \"2\", expected a whole number from 0"),
+            (
+                "[throttle]\nip = 60",
+                "config.toml:2: invalid type: integer `60`, expected a table with burst and period",
+            ),
+            ("server = true", "config.toml:1: invalid type: boolean `true`, expected the table [server]"),
+            ("[geoip]\nlists = 1", "config.toml:2: invalid type: integer `1`, expected the table [geoip.lists]"),
             ("[[organisation]]\nname = \"a b\"", "config.toml:2: an organisation's name"),
             (
                 "[organisation]\nname = \"a\"",
@@ -306,13 +324,19 @@ mod tests {
             ),
             ("[retention]\nlogin_attempts = \"0d\"", "config.toml:2: a duration must be more than zero"),
             ("[retention]\nsessions = \"90d\"", "config.toml:2: unknown field `sessions`"),
-            ("[geoip]\ndatabases = \"a.mmdb\"", "config.toml:2: invalid type: string"),
+            (
+                "[geoip]\ndatabases = \"a.mmdb\"",
+                "config.toml:2: invalid type: string \"a.mmdb\", expected a list such as [\"tor.txt\"]",
+            ),
             ("[geoip]\ndatabases = [\n\"a.mmdb\",\n\"\"]", "config.toml:4: a path must not be empty"),
             ("[geoip]\ndatabase = []", "config.toml:2: unknown field `database`"),
             ("[geoip]\nreverse_dns = \"yes\"", "config.toml:2: invalid type: string"),
             ("[geoip]\ndns_servers = [\"dns.example\"]", "config.toml:2: not a DNS server such as 127.0.0.1"),
             ("[geoip]\nrefresh = \"0d\"", "config.toml:2: a duration must be more than zero"),
-            ("[geoip]\nhosting_asns = [1,\n-1]", "config.toml:3: invalid value: integer `-1`, expected u32"),
+            (
+                "[geoip]\nhosting_asns = [1,\n-1]",
+                "config.toml:3: invalid value: integer `-1`, expected a whole number from 0 to 4294967295",
+            ),
             ("[geoip]\nhosting_asns = [\"AS1\"]", "config.toml:2: invalid type: string"),
             ("[geoip.lists]\ntor = [\"\"]", "config.toml:2: a path must not be empty"),
             ("[geoip.lists]\nanonymous = []", "config.toml:2: unknown field `anonymous`"),

@@ -57,7 +57,7 @@ pub struct Config {
 
 /// `[server]`
 #[derive(Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "the table [server]")]
 pub struct ServerConfig {
     /// The address and port to listen on; port 0 takes a free one.
     #[serde(deserialize_with = "values::socket_address")]
@@ -83,7 +83,7 @@ impl Default for ServerConfig {
 
 /// `[database]`
 #[derive(Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "the table [database]")]
 pub struct DatabaseConfig {
     /// The SQLite file. Relative to the configuration file; made when it is not there.
     pub path: PathBuf,
@@ -97,7 +97,7 @@ impl Default for DatabaseConfig {
 
 /// `[[organisation]]`
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table [[organisation]]")]
 pub struct OrganisationConfig {
     /// Its unique name.
     pub name: OrganisationName,
@@ -108,7 +108,7 @@ pub struct OrganisationConfig {
 
 /// `[session]`
 #[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "the table [session]")]
 pub struct SessionConfig {
     /// From sign-in to the end, whatever happens.
     pub lifetime: Period,
@@ -124,7 +124,7 @@ impl Default for SessionConfig {
 
 /// `[sign_in]`
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "the table [sign_in]")]
 pub struct SignInConfig {
     /// What an address that no customer has leads to.
     pub unknown_email: UnknownEmail,
@@ -138,7 +138,7 @@ pub struct SignInConfig {
 
 /// `[sign_in.deny]`: who signs in from there is answered with E001.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "the table [sign_in.deny]")]
 pub struct DenyConfig {
     /// Countries, by the databases of `[geoip]`.
     pub countries: Vec<CountryCode>,
@@ -190,7 +190,7 @@ pub enum NewCustomerEmail {
 
 /// `[throttle]`
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "the table [throttle]")]
 pub struct ThrottleConfig {
     email: AttemptLimit,
     ip: AttemptLimit,
@@ -216,7 +216,7 @@ const SHORTEST_INTERVAL: Duration = Duration::from_nanos(1);
 /// `[throttle.email]` and `[throttle.ip]`: `burst` attempts at once (0: no limit), which come back
 /// evenly within `period`. What is left out has the limit's own default.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table with burst and period")]
 struct AttemptLimit {
     burst: Option<u32>,
     period: Option<Period>,
@@ -232,7 +232,7 @@ impl AttemptLimit {
 
 /// `[rate_limit]`
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "the table [rate_limit]")]
 pub struct RateLimitConfig {
     prod: RequestLimit,
     dev: RequestLimit,
@@ -254,7 +254,7 @@ impl RateLimitConfig {
 /// `[rate_limit.prod]` and `[rate_limit.dev]`: a bucket of `burst`, refilled evenly with `requests` in
 /// each period `per`. 0 of either is no limit. What is left out has the limit's own default.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table with requests, per and burst")]
 struct RequestLimit {
     requests: Option<u32>,
     per: Option<Period>,
@@ -272,7 +272,7 @@ impl RequestLimit {
 
 /// `[email]`
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "the table [email]")]
 pub struct EmailConfig {
     /// Which addresses are the same mailbox.
     pub canonicalization: Canonicalization,
@@ -280,7 +280,7 @@ pub struct EmailConfig {
 
 /// `[retention]`
 #[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "the table [retention]")]
 pub struct RetentionConfig {
     /// Attempts of before that are deleted.
     pub login_attempts: Period,
@@ -294,7 +294,7 @@ impl Default for RetentionConfig {
 
 /// `[admin]`
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "the table [admin]")]
 pub struct AdminConfig {
     /// The address and port of health and metrics; absent: there are none.
     #[serde(deserialize_with = "values::some_socket_address")]
@@ -303,7 +303,7 @@ pub struct AdminConfig {
 
 /// `[log]`
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "the table [log]")]
 pub struct LogConfig {
     /// How a line is written.
     pub format: LogFormat,

@@ -1,31 +1,45 @@
 //! A row of CSV as a row of contacts.
 
-use std::io::{self, BufRead, ErrorKind};
+use std::io::{self, BufRead, ErrorKind, Read as _};
 
 use csv::{ByteRecord, ReaderBuilder};
 
 use super::lines::{END, Lines, MAX_ROW};
+use super::object::MAX_LINE;
 use super::record::{Field, Record};
-use super::writer::{unguarded, unwrapped};
+use super::writer::{export_header, unguarded, unwrapped};
 
-/// The header that names the most fields, among them email or phone, with its delimiter. Of an empty file,
-/// the header of an export.
-pub(super) fn read_header(line: &[u8]) -> Option<(u8, ByteRecord, Vec<Option<Field>>)> {
-    if line.is_empty() {
-        let header: ByteRecord = Field::ALL.map(Field::name).iter().collect();
-        return Some((b',', header, Field::ALL.map(Some).to_vec()));
-    }
-    let read = |delimiter| {
-        let mut header = ByteRecord::new();
-        let mut reader = ReaderBuilder::new().has_headers(false).delimiter(delimiter).from_reader(line);
-        reader.read_byte_record(&mut header).ok()?;
-        header.trim();
-        let fields: Vec<_> = header.iter().map(|name| std::str::from_utf8(name).ok().and_then(Field::named)).collect();
-        Some((delimiter, header, fields))
+/// The lines of the header, or the beginning of long ones: as many as quotes hold together. Of an empty file, the header
+/// of an export.
+pub(super) fn peek_header(input: &mut impl BufRead) -> io::Result<Vec<u8>> {
+    let mut input = input.take(MAX_LINE);
+    let mut lines = Vec::new();
+    while input.read_until(b'\n', &mut lines)? > 0 && memchr::memchr_iter(b'"', &lines).count() % 2 == 1 {}
+    Ok(if lines.is_empty() { export_header().into_bytes() } else { lines })
+}
+
+/// Whether a line ends in a carriage return alone; within quotes, none ends.
+pub(super) fn has_carriage_returns(header: &[u8]) -> bool {
+    let mut is_quoted = false;
+    header.windows(2).any(|pair| {
+        is_quoted ^= pair[0] == b'"';
+        !is_quoted && pair[0] == b'\r' && !b"\r\n".contains(&pair[1])
+    })
+}
+
+/// With which the header names the most fields.
+pub(super) fn guess_delimiter(header: &[u8]) -> u8 {
+    let count_fields = |delimiter: &u8| {
+        let mut cells = ByteRecord::new();
+        let mut reader = ReaderBuilder::new().has_headers(false).delimiter(*delimiter).from_reader(header);
+        reader.read_byte_record(&mut cells).map_or(0, |_| fields_of(&cells).iter().flatten().count())
     };
-    let headers = [b',', b';', b'\t'].into_iter().filter_map(read);
-    let best = headers.max_by_key(|(_, _, fields)| fields.iter().flatten().count())?;
-    best.2.iter().flatten().any(|field| [Field::Email, Field::Phone].contains(field)).then_some(best)
+    [b',', b';', b'\t'].into_iter().max_by_key(count_fields).unwrap_or(b',')
+}
+
+/// The field of each column, if it is one.
+pub(super) fn fields_of(header: &ByteRecord) -> Vec<Option<Field>> {
+    header.iter().map(|name| Field::named(std::str::from_utf8(name).ok()?)).collect()
 }
 
 /// The next row, with the number of the line that it begins at.

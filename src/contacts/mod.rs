@@ -15,4 +15,4 @@ mod writer;
 pub use import::{ImportReport, Importer};
 pub use record::{Ban, Contact, Defaults};
 pub use rows::{FormatError, Rejects, Row, Rows};
-pub use writer::{ContactWriter, Form};
+pub use writer::{ContactWriter, Form, is_export};

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, BufRead, Read as _};
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::Value;
+use serde::Deserializer as _;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde_json::{Deserializer, Value};
 
 use super::record::{Field, Record};
 
@@ -33,57 +34,49 @@ pub(super) fn read_object(line: &[u8], unknown: &mut BTreeSet<String>) -> Record
         return Record::unreadable(format!("longer than {MAX_LINE} bytes"));
     }
     // The last line may have no end, which is not what is wrong with it.
-    let members = match serde_json::from_slice::<Members>(line.trim_ascii_end()) {
-        Ok(members) => members.0,
+    let mut object = Deserializer::from_slice(line.trim_ascii_end());
+    let record = object.deserialize_map(Members { unknown });
+    match record.and_then(|record| object.end().map(|()| record)) {
+        Ok(record) => record,
         Err(error) => {
             // What is another value than an object could be said at any length.
             let cause = if error.is_data() { String::new() } else { format!(": {error}") };
             // For the parser every line is the first.
             let cause = cause.rsplit_once(" at line ").map_or(cause.as_str(), |(cause, _)| cause);
-            return Record::unreadable(format!("not a JSON object{cause}"));
+            Record::unreadable(format!("not a JSON object{cause}"))
         }
-    };
-    let mut record = Record::default();
-    for (name, value) in members {
-        let Some(field) = Field::named(&name) else {
-            if unknown.len() < MAX_UNKNOWN {
-                unknown.insert(name);
-            }
-            continue;
-        };
-        match value {
-            Value::Null => {}
-            Value::String(text) => record.set(field, &text),
-            Value::Bool(flag) => record.set(field, if flag { "true" } else { "false" }),
-            _ => record.note(field, "must be a string, true, false or null"),
-        }
-    }
-    record
-}
-
-/// The members of a JSON object, also those that are there twice.
-struct Members(Vec<(String, Value)>);
-
-impl<'de> Deserialize<'de> for Members {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(MembersVisitor)
     }
 }
 
-struct MembersVisitor;
+/// The members of a JSON object, also those that are there twice. What is in one that is no field is skipped unread.
+struct Members<'u> {
+    unknown: &'u mut BTreeSet<String>,
+}
 
-impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Members;
+impl<'de> Visitor<'de> for Members<'_> {
+    type Value = Record;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-        let mut members = Vec::new();
-        while let Some(member) = map.next_entry()? {
-            members.push(member);
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Record, A::Error> {
+        let mut record = Record::default();
+        while let Some(name) = members.next_key::<String>()? {
+            let Some(field) = Field::named(&name) else {
+                members.next_value::<IgnoredAny>()?;
+                if self.unknown.len() < MAX_UNKNOWN {
+                    self.unknown.insert(name);
+                }
+                continue;
+            };
+            match members.next_value()? {
+                Value::Null => {}
+                Value::String(text) => record.set(field, &text),
+                Value::Bool(flag) => record.set(field, if flag { "true" } else { "false" }),
+                _ => record.note(field, "must be a string, true, false or null"),
+            }
         }
-        Ok(Members(members))
+        Ok(record)
     }
 }

@@ -58,9 +58,10 @@ impl Field {
         }
     }
 
-    /// The field of that name; people write `Email`.
+    /// The field of that name; people and their programs write `E-mail`, `First Name` and `last_name`.
     pub(super) fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|field| field.name().eq_ignore_ascii_case(name))
+        let name = name.replace(|character: char| character.is_whitespace() || "_-".contains(character), "");
+        Self::ALL.into_iter().find(|field| field.name().eq_ignore_ascii_case(&name))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Writing customers as a file of contacts.
 
 use std::borrow::Cow;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 
 use serde::Serialize;
 
@@ -83,6 +83,22 @@ impl<W: Write> ContactWriter<W> {
             Self::JsonLines(output) => output.flush(),
         }
     }
+}
+
+/// The first line of an export as CSV.
+pub(super) fn export_header() -> String {
+    Field::ALL.map(Field::name).join(",") + "\n"
+}
+
+/// Whether the file begins as one that a [`ContactWriter`] has written.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn is_export(file: impl Read) -> io::Result<bool> {
+    let header = export_header();
+    let mut beginning = Vec::new();
+    file.take(header.len() as u64).read_to_end(&mut beginning)?;
+    Ok(beginning == header.as_bytes() || beginning.starts_with(b"{\"email\":"))
 }
 
 /// What the system says, which a closed pipe is known by.

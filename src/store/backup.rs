@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rustix::process::geteuid;
 
-use super::copy::{Contents, PendingCopy, refuse_files_of, refuse_journals};
+use super::copy::{Contents, PendingCopy, refuse_files_of, refuse_journals, refuse_served};
 use super::place::{in_real_folder, real_path};
 use super::{CopyError, connection};
 
@@ -52,6 +52,7 @@ fn place_of_backup(database: &Path, file: &Path) -> Result<PathBuf, CopyError> {
         _ => {}
     }
     refuse_journals(&place)?;
+    refuse_served(&place)?;
     Ok(place)
 }
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::ErrorCode;
 use tempfile::NamedTempFile;
 
+use super::error::REMEDY;
 use super::place::{beside, folder_of, in_real_folder, is_folder, real_path, sync_folder_of};
 use super::schema::{self, SchemaError};
 use super::{OpenError, connection};
@@ -19,6 +20,12 @@ pub enum CopyError {
     /// The database cannot be opened or is not of this program, or a server has it.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// A server has the database open.
+    #[error("a magic-auth server is using the database {}: stop it first", path.display())]
+    InUse {
+        /// The database.
+        path: PathBuf,
+    },
     /// Another program has the database open.
     #[error("another program has the database {} open: end it, or wait for it, and try again", path.display())]
     Busy {
@@ -55,6 +62,12 @@ pub enum CopyError {
         /// The journal.
         path: PathBuf,
     },
+    /// The lock of a server stands beside the file that would be replaced.
+    #[error("{} is beside it, so the file is a server's database and no backup: name another file", path.display())]
+    HasLock {
+        /// The lock.
+        path: PathBuf,
+    },
     /// The folder is not there.
     #[error("the folder {} does not exist: create it first", path.display())]
     NoFolder {
@@ -68,7 +81,7 @@ pub enum CopyError {
         path: PathBuf,
     },
     /// The copy is damaged, and so is what it is a copy of.
-    #[error("{} is damaged: {finding}", path.display())]
+    #[error("{} is damaged: {finding}: {REMEDY}", path.display())]
     Damaged {
         /// What was copied.
         path: PathBuf,
@@ -240,4 +253,11 @@ pub(super) fn refuse_journals(file: &Path) -> Result<(), CopyError> {
         Some(path) => Err(CopyError::HasJournal { path }),
         None => Ok(()),
     }
+}
+
+/// Refuses a file beside which the lock of a server stands: a backup never has one, and a database that was served
+/// always does.
+pub(super) fn refuse_served(file: &Path) -> Result<(), CopyError> {
+    let lock = beside(file, ".lock");
+    if lock.exists() { Err(CopyError::HasLock { path: lock }) } else { Ok(()) }
 }

@@ -6,6 +6,17 @@ use std::sync::Arc;
 
 use rusqlite::ErrorCode;
 
+/// What to do about a database that is damaged.
+pub(super) const REMEDY: &str = "restore a sound backup (magic-auth restore)";
+
+/// What SQLite says and, of a damaged database, what to do.
+fn told(cause: &rusqlite::Error) -> String {
+    match cause.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt) => format!("{cause}: {REMEDY}"),
+        _ => cause.to_string(),
+    }
+}
+
 /// An operation failed. The texts tell the cause, and are for the log, not for the caller of the service.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -13,7 +24,7 @@ pub enum StoreError {
     #[error("the write queue is full")]
     Overloaded,
     /// The database refused a statement.
-    #[error("database error: {0}")]
+    #[error("database error: {}", told(.0))]
     Database(rusqlite::Error),
     /// The transaction that the job shared with others was not committed.
     #[error("the transaction failed: {0}")]
@@ -115,6 +126,22 @@ pub enum OpenError {
         /// What the system says.
         cause: io::Error,
     },
+    /// The file is this user's, and its mode does not let it be read and written.
+    #[error("user {user} may not read and write the database {}: run chmod 600 on it", path.display())]
+    Mode {
+        /// The file.
+        path: PathBuf,
+        /// The number of the user whose it is, and who runs this.
+        user: u32,
+    },
+    /// Nothing can be made beside the file, as SQLite does.
+    #[error("cannot write in the folder {}, where the database is: chown it to user {user}", folder.display())]
+    FolderOfOthers {
+        /// The folder.
+        folder: PathBuf,
+        /// The number of the user who runs this.
+        user: u32,
+    },
     /// The system does not let this user read and write the file.
     #[error("the database {} belongs to user {owner}, and user {user} may not use it: run this as {owner}, or chown it and the files beside it", path.display())]
     NotTheOwner {
@@ -146,7 +173,7 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// SQLite cannot open or set up the file.
-    #[error("cannot open the database {}: {cause}", path.display())]
+    #[error("cannot open the database {}: {}", path.display(), told(cause))]
     Unusable {
         /// The file.
         path: PathBuf,

@@ -25,19 +25,31 @@ pub fn check_place(path: &Path) -> Result<(), OpenError> {
     if is_empty && wal_size(path) > 0 { Err(OpenError::WalAlone { path: path.to_owned() }) } else { Ok(()) }
 }
 
-/// That there is a file which this user may read and write, or a folder in which it can be made.
+/// That there is a file which this user may read and write, and others beside it, or a folder in which it can be made.
 pub(super) fn check_access(path: &Path) -> Result<(), OpenError> {
-    let Ok(metadata) = std::fs::metadata(path) else { return check_folder(folder_of(&real_path(path))) };
+    let real = real_path(path);
+    let folder = folder_of(&real);
+    let Ok(metadata) = std::fs::metadata(path) else { return check_folder(folder) };
     if metadata.is_dir() {
         return Err(OpenError::NotAFile { path: path.to_owned() });
     }
-    access(path, Access::READ_OK | Access::WRITE_OK).map_err(|cause| refused(path.to_owned(), metadata.uid(), cause))
+    let user = geteuid().as_raw();
+    access(path, Access::READ_OK | Access::WRITE_OK)
+        .map_err(|cause| refused(path.to_owned(), metadata.uid(), user, cause))?;
+    access(folder, TO_MAKE_FILES).map_err(|cause| match cause {
+        Errno::ROFS => OpenError::ReadOnly { path: path.to_owned() },
+        _ => OpenError::FolderOfOthers { folder: folder.to_owned(), user },
+    })
 }
 
-fn refused(path: PathBuf, owner: u32, cause: Errno) -> OpenError {
+/// What a folder has to grant.
+const TO_MAKE_FILES: Access = Access::WRITE_OK.union(Access::EXEC_OK);
+
+fn refused(path: PathBuf, owner: u32, user: u32, cause: Errno) -> OpenError {
     match cause {
         Errno::ROFS => OpenError::ReadOnly { path },
-        _ => OpenError::NotTheOwner { path, owner, user: geteuid().as_raw() },
+        _ if owner == user => OpenError::Mode { path, user },
+        _ => OpenError::NotTheOwner { path, owner, user },
     }
 }
 
@@ -46,7 +58,7 @@ fn check_folder(folder: &Path) -> Result<(), OpenError> {
     if !is_folder(folder).map_err(forbidden)? {
         return Err(OpenError::NoFolder { path: folder.to_owned() });
     }
-    access(folder, Access::WRITE_OK | Access::EXEC_OK).map_err(|cause| forbidden(cause.into()))
+    access(folder, TO_MAKE_FILES).map_err(|cause| forbidden(cause.into()))
 }
 
 /// Whether there is such a folder. That it cannot be told is another matter.
@@ -128,10 +140,11 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_that_can_only_be_read_is_not_taken_for_somebody_elses_file() {
-        let told = |cause| refused("a.db".into(), 998, cause).to_string();
-        assert!(told(Errno::ROFS).contains("a.db is read-only here"));
-        assert!(told(Errno::ACCESS).contains("a.db belongs to user 998"));
+    fn a_disk_that_can_only_be_read_is_not_taken_for_somebody_elses_file_nor_is_ones_own() {
+        let told = |user, cause| refused("a.db".into(), 998, user, cause).to_string();
+        assert!(told(998, Errno::ROFS).contains("a.db is read-only here"));
+        assert!(told(7, Errno::ACCESS).contains("a.db belongs to user 998, and user 7 may not use it"));
+        assert_eq!(told(998, Errno::ACCESS), "user 998 may not read and write the database a.db: run chmod 600 on it");
     }
 
     #[test]

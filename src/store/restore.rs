@@ -35,7 +35,10 @@ pub fn restore(database: &Path, file: &Path, now: Timestamp) -> Result<Restored,
         return Err(CopyError::NotAFile { path: file.to_owned() });
     }
     let copy = PendingCopy::beside(&database)?;
-    let _lock = ServerLock::take(&database)?;
+    let _lock = ServerLock::take(&database).map_err(|error| match error {
+        OpenError::InUse { path } => CopyError::InUse { path },
+        other => other.into(),
+    })?;
     refuse_journals(file)?;
     copy.fill(file)?;
     let contents = copy.check(file)?;

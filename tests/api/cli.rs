@@ -17,10 +17,14 @@ mod list;
 mod man;
 mod why;
 
+use std::fs::Permissions;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use insta::assert_snapshot;
+use magic_auth::store::Database;
 use tempfile::TempDir;
 
 use crate::app::{TestApp, cli, spawn_app};
@@ -216,6 +220,66 @@ fn the_configuration_is_the_one_that_is_named_or_that_of_the_environment_or_the_
     let missing = told(&|command| command.env("MAGIC_AUTH_CONFIG", here.path().join("none.toml")));
     assert!(missing.contains("cannot read the configuration"), "{missing}");
     assert!(told(&|command| command.current_dir("/")).contains("there is no organisation: add"));
+}
+
+/// Runs a command in a folder, without a word about the configuration.
+fn run_in(folder: &TempDir, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_magic-auth"));
+    command.args(arguments).current_dir(folder).env_remove("MAGIC_AUTH_CONFIG").output().unwrap()
+}
+
+#[test]
+fn a_command_on_the_database_says_that_there_is_no_configuration() {
+    const WARNING: &str =
+        "magic-auth: no config.toml in this folder and none named with --config: running on the defaults\n";
+    let folder = tempfile::tempdir().unwrap();
+    drop(Database::open(&folder.path().join("magic-auth.db")).unwrap());
+    for command in [&["key", "list", "--json"][..], &["attempts"], &["backup", "backup.db"], &["restore", "backup.db"]]
+    {
+        let output = run_in(&folder, command);
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), WARNING);
+        assert!(output.status.success() && !output.stdout.is_empty(), "{command:?}");
+    }
+    let output = run_in(&folder, &["customer", "list"]);
+    assert!(String::from_utf8(output.stderr).unwrap().starts_with(WARNING));
+    let check = String::from_utf8(run_in(&folder, &["check"]).stdout).unwrap();
+    let first = single_spaced(check.lines().nth(1).unwrap());
+    assert_snapshot!(first, @"configuration WRONG no config.toml in this folder and none named with --config: running on the defaults; organisations: 0, keys in the file: 0; every request will get a 401: add an [[organisation]]");
+    assert_eq!(String::from_utf8(run_in(&folder, &["ip", "1.1.1.1"]).stderr).unwrap(), "");
+}
+
+#[test]
+fn what_the_system_does_not_let_a_user_do_is_told_with_what_to_do_about_it() {
+    const SOMEBODY: u32 = 12_345;
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("magic-auth.db");
+    drop(Database::open(&database).unwrap());
+    for path in [folder.path(), &database] {
+        if let Err(error) = chown(path, Some(SOMEBODY), Some(SOMEBODY)) {
+            // Only root can give a file away, and only root may do everything otherwise.
+            return assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
+        }
+    }
+    let said = |folder_mode, mode| {
+        std::fs::set_permissions(&database, Permissions::from_mode(mode)).unwrap();
+        std::fs::set_permissions(&folder, Permissions::from_mode(folder_mode)).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_magic-auth"));
+        let output = command.args(["attempts"]).current_dir(&folder).uid(SOMEBODY).gid(SOMEBODY).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8(output.stderr).unwrap().lines().last().unwrap().to_owned()
+    };
+    assert_eq!(
+        said(0o700, 0o400),
+        "magic-auth: user 12345 may not read and write the database magic-auth.db: run chmod 600 on it"
+    );
+    let real = folder.path().canonicalize().unwrap();
+    assert_eq!(
+        said(0o500, 0o600),
+        format!(
+            "magic-auth: cannot write in the folder {}, where the database is: chown it to user 12345",
+            real.display()
+        )
+    );
 }
 
 /// A line with one space between the words.

@@ -484,8 +484,8 @@ fn a_demo_key_is_refused_on_an_address_that_others_can_reach() {
         let folder = folder_with(&demo_config().replace("127.0.0.1:0", address));
         let error = start_error(&folder);
         assert!(error.ends_with(&format!(
-            "config.toml: organisation \"demo\" has a demo key, which everybody knows: replace it (magic-auth key create) \
-             before the server listens on {address}"
+            "config.toml: organisation \"demo\" has a demo key, which everybody knows: before the server listens on \
+             {address}, remove it from api_keys, then make another (magic-auth key create)"
         )), "{error}");
         assert!(!error.contains("PRODPGrF"), "{error}");
     }
@@ -564,6 +564,14 @@ fn rust_log_chooses_what_is_logged() {
     assert!(!log_at(Some("info"), "").contains(" DEBUG "));
     assert_eq!(log_at(Some("warn"), ""), "");
     assert_eq!(log_at(Some("off"), ""), "");
+    assert!(log_at(Some(""), "").contains(" INFO  answered "));
+    assert!(!log_at(Some("magic_auth::sign_in"), "").contains(" INFO  answered "));
+    let misspelt = log_at(Some("inf"), "");
+    assert!(
+        misspelt.contains(" WARN  RUST_LOG=inf is no level (error, warn, info, debug, trace or off)"),
+        "{misspelt}"
+    );
+    assert!(misspelt.contains(" INFO  answered ") && !misspelt.contains(" DEBUG "), "{misspelt}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use super::database::Facts;
 use super::{Finding, State, check_mode};
+use crate::cli::NO_CONFIGURATION;
 use crate::config::Config;
 use crate::domain::ApiKey;
 
@@ -11,15 +12,21 @@ pub(super) fn check(config: &Config, facts: Option<&Facts>) -> Vec<Finding> {
     let demo = keys.iter().filter(|key| key.is_demo()).count();
     let is_ended = |key: &&&ApiKey| facts.is_some_and(|facts| facts.keys_ended.contains(&key.digest()));
     let ended = keys.iter().filter(is_ended).count();
-    let mut findings = vec![check_keys(config.organisations.len(), keys.len(), ended, facts), check_demo_keys(demo)];
+    let mut findings = vec![check_keys(config, keys.len(), ended, facts), check_demo_keys(demo)];
     findings.extend(check_file(config, keys.len() - demo));
     findings
 }
 
 /// That somebody can use the service. Keys that were made on the command line are in the database alone, and so is
 /// that some of the file have `ended`.
-fn check_keys(organisations: usize, in_file: usize, ended: usize, facts: Option<&Facts>) -> Finding {
-    let made = facts.map(|facts| facts.keys_made);
+fn check_keys(config: &Config, in_file: usize, ended: usize, facts: Option<&Facts>) -> Finding {
+    let organisations = config.organisations.len();
+    let made = facts.map(|facts| facts.keys_made.len());
+    let is_stray = |name: &&String| !config.organisations.iter().any(|known| known.name.as_str() == name.as_str());
+    let mut strays: Vec<_> = facts.iter().flat_map(|facts| &facts.keys_made).filter(is_stray).cloned().collect();
+    strays.sort_unstable();
+    strays.dedup();
+    let of_defaults = if config.file.is_none() { format!("{NO_CONFIGURATION}; ") } else { String::new() };
     let of_these = match ended {
         0 => String::new(),
         ended => format!(" ({ended} of them ended on the command line)"),
@@ -28,12 +35,17 @@ fn check_keys(organisations: usize, in_file: usize, ended: usize, facts: Option<
         None | Some(0) => String::new(),
         Some(made) => format!(", made on the command line: {made}"),
     };
-    let message = format!("organisations: {organisations}, keys in the file: {in_file}{of_these}{and_made}");
+    let message =
+        format!("{of_defaults}organisations: {organisations}, keys in the file: {in_file}{of_these}{and_made}");
+    let of_strays = format!(
+        "; some are of organisations that are not in the file ({}): add an [[organisation]], or revoke the keys",
+        strays.join(", ")
+    );
     let (state, advice) = match (organisations, in_file - ended, made) {
         (0, _, None | Some(0)) => (State::Wrong, "; every request will get a 401: add an [[organisation]]"),
-        (0, ..) => (State::Warning, "; add an [[organisation]] for the keys that were made"),
         (_, 0, Some(0)) => (State::Wrong, "; every request will get a 401: make a key with magic-auth key create"),
-        _ => (State::Ok, ""),
+        _ if strays.is_empty() => (State::Ok, ""),
+        _ => (State::Warning, of_strays.as_str()),
     };
     Finding::new("configuration", state, message + advice)
 }
@@ -43,7 +55,7 @@ fn check_demo_keys(count: usize) -> Finding {
         0 => "none".to_owned(),
         count => {
             format!(
-                "{count} of the keys are published demo keys, meant only for trying it out: replace them (magic-auth key create)"
+                "{count} of the keys are published demo keys, meant only for trying it out: remove them from api_keys, then make others (magic-auth key create)"
             )
         }
     };

@@ -10,8 +10,8 @@ use crate::store::{Database, KeySource, KeyState, OpenError, StoreError, check_p
 /// What the database knows that matters to other checks.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
-    /// The keys in force that were made on the command line.
-    pub(super) keys_made: usize,
+    /// The keys in force that were made on the command line: the organisation of each.
+    pub(super) keys_made: Vec<String>,
     /// The keys that the command line ended, and that open nothing although they may stand in the file.
     pub(super) keys_ended: Vec<Digest>,
     /// The customers that are not found by their address as `email.canonicalization` is now.
@@ -78,9 +78,10 @@ fn ask(context: &Context, database: &mut Database) -> Result<Facts, StoreError> 
     database.read(|tx| {
         let keys = tx.list_keys()?.into_iter().filter(|key| key.source == KeySource::Cli);
         let (made, ended): (Vec<_>, Vec<_>) = keys.partition(|key| key.state(now) == KeyState::Active);
+        let keys_made = made.into_iter().map(|key| key.organisation_name).collect();
         let keys_ended = ended.into_iter().map(|key| key.digest).collect();
         let kept_otherwise = tx.list_kept_otherwise(rules, 3)?;
-        Ok(Facts { keys_made: made.len(), keys_ended, kept_otherwise, newest: tx.find_newest_moment()? })
+        Ok(Facts { keys_made, keys_ended, kept_otherwise, newest: tx.find_newest_moment()? })
     })
 }
 

@@ -4,12 +4,13 @@
 
 use std::io;
 
+use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde::ser::{SerializeSeq as _, Serializer as _};
 
 use super::for_each_page;
-use crate::cli::output::{fixed_line, print_line};
+use crate::cli::output::{NOT_PRINTED, fixed_line, print_line};
 use crate::cli::{Context, find_organisation};
 use crate::domain::{Canonicalization, CustomerId, EmailAddress, OrganisationId, Timestamp};
 use crate::store::{CustomerRow, Database};
@@ -120,11 +121,11 @@ fn duplicate(customer: CustomerRow) -> Option<Duplicate> {
 /// An array of groups, each an array of customers.
 fn print_json(groups: impl Iterator<Item = anyhow::Result<Vec<Duplicate>>>) -> anyhow::Result<()> {
     let mut json = serde_json::Serializer::pretty(io::stdout().lock());
-    let mut array = json.serialize_seq(None).map_err(io::Error::from)?;
+    let mut array = json.serialize_seq(None).map_err(io::Error::from).context(NOT_PRINTED)?;
     for group in groups {
-        array.serialize_element(&group?).map_err(io::Error::from)?;
+        array.serialize_element(&group?).map_err(io::Error::from).context(NOT_PRINTED)?;
     }
-    array.end().map_err(io::Error::from)?;
+    array.end().map_err(io::Error::from).context(NOT_PRINTED)?;
     drop(json);
     print_line("")
 }

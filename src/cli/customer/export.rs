@@ -1,5 +1,7 @@
 //! `customer export`
 
+use std::fmt::Display;
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -8,9 +10,9 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::for_each_page;
-use crate::cli::output::counted;
+use crate::cli::output::{NOT_PRINTED, counted};
 use crate::cli::{Context, find_organisation};
-use crate::contacts::{ContactWriter, Form};
+use crate::contacts::{ContactWriter, Form, is_export};
 use crate::domain::OrganisationId;
 use crate::store::{Database, refuse_files_of, temporary_beside};
 
@@ -22,7 +24,7 @@ pub(in crate::cli) struct Arguments {
     /// The form of the file [default: by its name, .jsonl or .ndjson; else CSV]
     #[arg(long)]
     format: Option<FileFormat>,
-    /// The file to write, replaced if it exists; - is standard output
+    /// The file to write, which replaces an earlier export; - is standard output
     file: PathBuf,
 }
 
@@ -44,22 +46,40 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()
     let organisation = database.read(|tx| find_organisation(tx, arguments.organisation.as_deref()))?;
     let (file, form) = (arguments.file.as_path(), form(context, arguments));
     if file.as_os_str() == "-" {
-        write(context, &mut database, organisation, form, io::stdout().lock())?;
-        return Ok(());
+        let written = write(context, &mut database, organisation, form, io::stdout().lock());
+        return written.map(drop).map_err(|error| of_output(error, NOT_PRINTED));
     }
     refuse_files_of(&context.config.database.path, file)?;
-    if file.exists() && !file.is_file() {
-        bail!("{} is not a file: name one, or - for standard output", file.display());
-    }
+    refuse_what_is_no_export(file)?;
     let failed = || format!("cannot write {}", file.display());
     // Under another name until it is whole: who reads FILE never sees half of it.
     let temporary = temporary_beside(file)?;
-    let exported = write(context, &mut database, organisation, form, temporary.as_file()).with_context(failed)?;
+    let exported = write(context, &mut database, organisation, form, temporary.as_file())
+        .map_err(|error| of_output(error, failed()))?;
     temporary.as_file().sync_all().with_context(failed)?;
     temporary.persist(file).map_err(|error| error.error).with_context(failed)?;
     context.output.print(&Exported { exported, file }, |done| {
         format!("Exported {} to {}.", counted(done.exported, "customer"), done.file.display())
     })
+}
+
+/// What is there must be an earlier export, or empty.
+fn refuse_what_is_no_export(file: &Path) -> anyhow::Result<()> {
+    let Ok(found) = std::fs::metadata(file) else { return Ok(()) };
+    if !found.is_file() {
+        bail!("{} is not a file: name one, or - for standard output", file.display());
+    }
+    let is_export = found.len() == 0
+        || File::open(file).and_then(is_export).with_context(|| format!("cannot read {}", file.display()))?;
+    if !is_export {
+        bail!("{} already exists and is not an export: name another file", file.display());
+    }
+    Ok(())
+}
+
+/// Says what could not be written, unless it is the database that could not be read.
+fn of_output(error: anyhow::Error, failed: impl Display + Send + Sync + 'static) -> anyhow::Error {
+    if error.is::<io::Error>() { error.context(failed) } else { error }
 }
 
 fn form(context: &Context, arguments: &Arguments) -> Form {

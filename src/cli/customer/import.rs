@@ -91,7 +91,7 @@ struct Work<'w, 'd> {
     importer: Importer<'d>,
     rejected: Rejected,
     progress: &'w Progress,
-    /// The line of the row that was read last.
+    /// The line of the row that was read last; 0 when there was none.
     line: u64,
 }
 
@@ -141,11 +141,15 @@ impl Work<'_, '_> {
     }
 
     fn stopped(&self, arguments: &Arguments) -> String {
-        let imported = counted(self.importer.report().imported, "customer");
+        let place = match self.line {
+            0 => String::new(),
+            line => format!(" at line {line}"),
+        };
         if arguments.dry_run {
-            return format!("stopped at line {}", self.line);
+            return format!("stopped{place}");
         }
-        format!("stopped at line {} ({imported} so far, kept): run it again to import the rest", self.line)
+        let imported = counted(self.importer.report().imported, "customer");
+        format!("stopped{place} ({imported} so far, kept): run it again to import the rest")
     }
 }
 
@@ -189,7 +193,11 @@ impl Progress {
             None => (ProgressBar::new_spinner(), "{spinner} {msg}"),
         };
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        Ok(Self { bar: bar.with_style(style), interrupt: Interrupt::listen()? })
+        let bar = bar.with_style(style);
+        let shown = bar.clone();
+        // Also who waits for the next row of a pipe sees that it was heard.
+        let say = move || shown.suspend(|| note("stopping after this row; press Ctrl-C again to end at once"));
+        Ok(Self { bar, interrupt: Interrupt::listen(say)? })
     }
 
     fn show(&self, report: ImportReport) {
@@ -208,6 +216,9 @@ impl Rejected {
         let Some(path) = path else { return Ok(Self { count: 0, kept: None }) };
         // A new one: what was kept there before, or is the file to be imported, is not lost.
         let file = File::options().write(true).create_new(true).mode(0o600).open(path);
+        if file.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists) {
+            bail!("{} already exists: name a new file", path.display());
+        }
         let output = BufWriter::new(file.with_context(|| format!("cannot make the new file {}", path.display()))?);
         Ok(Self { count: 0, kept: Some(rows.rejects(output)?) })
     }

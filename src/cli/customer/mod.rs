@@ -147,18 +147,25 @@ fn ban(
     now: Timestamp,
 ) -> anyhow::Result<String> {
     // The newest ban counts; the one before stays in the history.
-    let replaced = tx.lift_bans(customer.id, now)? > 0;
+    tx.lift_bans(customer.id, now)?;
     tx.insert_ban(customer.id, reason, expires_at, now)?;
     if !keep_sessions {
         tx.end_sessions(customer.id)?;
     }
+    let replaced =
+        customer.ban.as_ref().map(|ban| format!("; this replaces an earlier ban ({})", until(ban.expires_at)));
     Ok(format!(
         "Banned {} {}{}{}.",
         name(customer),
-        expires_at.map_or_else(|| "until the ban is lifted".to_owned(), |end| format!("until {end}")),
+        until(expires_at),
         if keep_sessions { "; the sessions live on" } else { "; all sessions ended" },
-        if replaced { "; this replaces an earlier ban" } else { "" },
+        replaced.unwrap_or_default(),
     ))
+}
+
+/// For how long somebody is banned.
+fn until(expires_at: Option<Timestamp>) -> String {
+    expires_at.map_or_else(|| "until the ban is lifted".to_owned(), |end| format!("until {end}"))
 }
 
 /// The forms that the customer's address may have been recorded in, by the rules of its time; but for one that is another

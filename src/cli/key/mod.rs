@@ -113,7 +113,7 @@ fn create(
 /// ever know the key, and `advice` says what to do.
 fn show_once(context: &Context, key: &ApiKey, made: &impl Serialize, advice: &str) -> anyhow::Result<()> {
     let printed = context.output.print(made, |_| key.expose().to_owned());
-    printed.map_err(|error| anyhow!("the key {} was made but not shown ({error}): {advice}", key.label()))
+    printed.map_err(|error| anyhow!("the key {} was made but not shown ({error:#}): {advice}", key.label()))
 }
 
 fn revoke(context: &Context, hint: &str) -> anyhow::Result<()> {

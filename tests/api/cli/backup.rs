@@ -14,9 +14,9 @@ use rusqlite::Connection;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{cli, error, folder_with, overwrite_root_of, without_folder};
+use super::{cli, error, failed, folder_with, overwrite_root_of, without_folder};
 use crate::app::{spawn_app, write_config};
-use crate::process::{TestProcess, eventually, spawn_process, start_process};
+use crate::process::{TestProcess, eventually, skip, spawn_process, start_process};
 
 const JAN: &str = "jan@barasek.com";
 const EVA: &str = "eva@barasek.com";
@@ -201,6 +201,31 @@ fn a_backup_never_replaces_what_is_no_backup() {
     std::fs::write(in_folder(folder, "other.db-wal"), "of a database in use").unwrap();
     assert_snapshot!(refusal("other.db"), @"magic-auth: FOLDER/other.db-wal is beside it, so the file may be a database in use: name a stand-alone file, such as magic-auth backup makes");
     assert_eq!(app.shop().sign_in(JAN).code(), "");
+    assert_snapshot!(error(folder, &["backup", "-"]), @"magic-auth: a backup cannot go to standard output: name a file");
+    assert_snapshot!(error(folder, &["restore", "-"]), @"magic-auth: a backup cannot come from standard input: name a file");
+}
+
+#[test]
+fn a_backup_never_replaces_the_database_of_another_server_also_when_that_has_stopped() {
+    let (folder, _) = folder_with_backup();
+    let other = spawn_app();
+    let theirs = in_folder(&folder, "magic-auth.db");
+    let refusal = without_folder(&folder, &refusal(&other.folder, "backup", &theirs));
+    assert_snapshot!(refusal, @"magic-auth: FOLDER/magic-auth.db.lock is beside it, so the file is a server's database and no backup: name another file");
+    assert_eq!(customers(&theirs), [JAN]);
+}
+
+#[test]
+fn a_backup_that_nobody_hears_of_is_there_and_standard_output_is_to_blame() {
+    let app = spawn_app();
+    let backup = in_folder(&app.folder, "backup.db");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_magic-auth"));
+    command.arg("--config").arg(in_folder(&app.folder, "config.toml")).arg("backup").arg(&backup);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+    let Ok(full) = full else { return skip("a full standard output", "/dev/full") };
+    let output = command.stdout(full).output().unwrap();
+    assert_snapshot!(failed(&app.folder, &output), @"magic-auth: cannot write to standard output: No space left on device (os error 28)");
+    assert!(backup.is_file());
 }
 
 #[test]
@@ -210,9 +235,9 @@ fn a_backup_of_a_damaged_database_fails_and_leaves_the_earlier_one() {
     let database = Connection::open(in_folder(&folder, "magic-auth.db")).unwrap();
     database.execute_batch("PRAGMA foreign_keys = OFF; UPDATE login_attempts SET customer_id = 77").unwrap();
     drop(database);
-    assert_snapshot!(refusal(&folder, "backup", &backup), @"magic-auth: FOLDER/magic-auth.db is damaged: row 1 of login_attempts refers to a row that is not there");
+    assert_snapshot!(refusal(&folder, "backup", &backup), @"magic-auth: FOLDER/magic-auth.db is damaged: row 1 of login_attempts refers to a row that is not there: restore a sound backup (magic-auth restore)");
     overwrite_root_of(&in_folder(&folder, "magic-auth.db"), "sessions");
-    assert_snapshot!(refusal(&folder, "backup", &backup), @"magic-auth: FOLDER/magic-auth.db is damaged: database disk image is malformed");
+    assert_snapshot!(refusal(&folder, "backup", &backup), @"magic-auth: FOLDER/magic-auth.db is damaged: database disk image is malformed: restore a sound backup (magic-auth restore)");
     assert!(std::fs::read(&backup).unwrap() == before, "the earlier backup was changed");
     assert!(litter(&folder).is_empty(), "{:?}", litter(&folder));
 }
@@ -314,7 +339,7 @@ fn nothing_is_restored_under_a_running_server_or_command() {
     let backup = in_folder(&process.folder, "backup.db");
     said(&process.folder, "backup", &backup);
     process.shop().identity(EVA);
-    assert_snapshot!(refusal(&process.folder, "restore", &backup), @"magic-auth: another magic-auth server is using the database FOLDER/magic-auth.db: stop it first, or name another file in [database] path");
+    assert_snapshot!(refusal(&process.folder, "restore", &backup), @"magic-auth: a magic-auth server is using the database FOLDER/magic-auth.db: stop it first");
     let folder = stop(process);
 
     let command = Connection::open(in_folder(&folder, "magic-auth.db")).unwrap();
@@ -350,8 +375,8 @@ fn only_a_sound_backup_is_restored() {
     assert_snapshot!(variant("orphan.db", &|path| {
         let orphan = "PRAGMA foreign_keys = OFF; UPDATE login_attempts SET customer_id = 77";
         Connection::open(path).unwrap().execute_batch(orphan).unwrap();
-    }), @"magic-auth: FOLDER/orphan.db is damaged: row 1 of login_attempts refers to a row that is not there");
-    assert_snapshot!(variant("damaged.db", &|path| overwrite_root_of(path, "sessions")), @"magic-auth: FOLDER/damaged.db is damaged: database disk image is malformed");
+    }), @"magic-auth: FOLDER/orphan.db is damaged: row 1 of login_attempts refers to a row that is not there: restore a sound backup (magic-auth restore)");
+    assert_snapshot!(variant("damaged.db", &|path| overwrite_root_of(path, "sessions")), @"magic-auth: FOLDER/damaged.db is damaged: database disk image is malformed: restore a sound backup (magic-auth restore)");
     let damaged_in_wal_mode = variant("damaged.db", &|path| {
         overwrite_root_of(path, "sessions");
         let mut content = std::fs::read(path).unwrap();
@@ -359,12 +384,12 @@ fn only_a_sound_backup_is_restored() {
         content[18..20].fill(2);
         std::fs::write(path, content).unwrap();
     });
-    assert_snapshot!(damaged_in_wal_mode, @"magic-auth: FOLDER/damaged.db is damaged: database disk image is malformed");
+    assert_snapshot!(damaged_in_wal_mode, @"magic-auth: FOLDER/damaged.db is damaged: database disk image is malformed: restore a sound backup (magic-auth restore)");
     let cut = variant("cut.db", &|path| {
         let length = std::fs::metadata(path).unwrap().len();
         std::fs::OpenOptions::new().write(true).open(path).unwrap().set_len(length - 4_096).unwrap();
     });
-    assert_snapshot!(cut, @"magic-auth: FOLDER/cut.db is damaged: database disk image is malformed");
+    assert_snapshot!(cut, @"magic-auth: FOLDER/cut.db is damaged: database disk image is malformed: restore a sound backup (magic-auth restore)");
     std::fs::copy(&backup, in_folder(&folder, "raw.db")).unwrap();
     std::fs::write(in_folder(&folder, "raw.db-wal"), "what was committed last").unwrap();
     assert_snapshot!(refusal("raw.db"), @"magic-auth: FOLDER/raw.db-wal is beside it, so the file may be a database in use: name a stand-alone file, such as magic-auth backup makes");

@@ -212,13 +212,17 @@ fn keys_that_were_made_are_in_force_also_without_an_organisation_in_the_configur
     std::fs::write(folder.path().join("config.toml"), "").unwrap();
     assert_snapshot!(checked(&folder), @r"
     checked                      result
-    configuration       WARNING  organisations: 0, keys in the file: 0, made on the command line: 1; add an [[organisation]] for the keys that were made
+    configuration       WARNING  organisations: 0, keys in the file: 0, made on the command line: 1; some are of organisations that are not in the file (shop): add an [[organisation]], or revoke the keys
     demo keys           ok       none
     configuration file  ok       there are no secrets in FOLDER/config.toml
     database            ok       FOLDER/magic-auth.db is intact
     schema              ok       version 4, as it should be
     database file       ok       mode 600: only the owner can access FOLDER/magic-auth.db
     ");
+    std::fs::write(folder.path().join("config.toml"), "[[organisation]]\nname = \"rival\"").unwrap();
+    let warning = "configuration       WARNING  organisations: 1, keys in the file: 0, made on the command line: 1; some are \
+                   of organisations that are not in the file (shop): ";
+    assert!(checked(&folder).contains(warning), "{}", checked(&folder));
     let key = cli_ok(&folder, &["key", "list"]);
     let (_, hint) = key.lines().nth(1).unwrap().split_once('…').unwrap();
     cli_ok(&folder, &["key", "revoke", &hint[..4]]);
@@ -274,7 +278,7 @@ fn the_shipped_configuration_is_in_order_but_for_its_demo_keys() {
     assert_snapshot!(checked(&folder), @r"
     checked                      result
     configuration       ok       organisations: 1, keys in the file: 2
-    demo keys           WARNING  2 of the keys are published demo keys, meant only for trying it out: replace them (magic-auth key create)
+    demo keys           WARNING  2 of the keys are published demo keys, meant only for trying it out: remove them from api_keys, then make others (magic-auth key create)
     configuration file  ok       there are no secrets in FOLDER/config.toml
     database            ok       FOLDER/magic-auth.db does not exist yet: the server creates it
     ");

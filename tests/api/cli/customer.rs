@@ -259,10 +259,13 @@ fn a_second_ban_replaces_the_first() {
     app.shop().identity(JAN);
     customer(&app, "ban", JAN, &["--reason", "fraud"]);
     let printed = customer(&app, "ban", JAN, &["--reason", "less than fraud", "--for", "1h"]);
-    assert_snapshot!(shown(&app, &printed), @"Banned jan@barasek.com (CUREFNO012345678) until 0000-00-00T00:00:00.000Z; all sessions ended; this replaces an earlier ban.");
+    assert_snapshot!(shown(&app, &printed), @"Banned jan@barasek.com (CUREFNO012345678) until 0000-00-00T00:00:00.000Z; all sessions ended; this replaces an earlier ban (until the ban is lifted).");
     app.advance(Duration::from_hours(1));
     app.shop().identity(JAN);
     assert_eq!(app.count("SELECT count(*) FROM bans"), 2);
+    customer(&app, "ban", JAN, &["--reason", "fraud", "--for", "7d"]);
+    let printed = customer(&app, "ban", JAN, &["--reason", "fraud", "--for", "1d"]);
+    assert_snapshot!(shown(&app, &printed), @"Banned jan@barasek.com (CUREFNO012345678) until 0000-00-00T00:00:00.000Z; all sessions ended; this replaces an earlier ban (until 0000-00-00T00:00:00.000Z).");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::import::{import, imported, said, shop, write};
+use super::overwrite_root_of;
 use crate::app::{SHOP_DEV, TestApp, cli, spawn_app};
 
 /// Exports the customers of an organisation to standard output.
@@ -25,6 +26,11 @@ const CSV: &str = "email,phone,firstName,lastName,companyName,cuRefNo,referralId
     eva@x.cz,,,,eBay s.r.o.,customer00000002,nobody0000000000,false,false,false,,,2020-02-29T12:00:00.123Z\n\
     ,+1 4155552671,,,,customer00000003,,true,false,false,,,2020-02-29T12:00:00.124Z\n";
 
+/// All that an export of nobody has.
+fn export_header() -> String {
+    CSV.lines().next().unwrap().to_owned() + "\n"
+}
+
 #[test]
 fn what_is_exported_is_what_was_imported() {
     let folder = shop();
@@ -38,8 +44,7 @@ fn what_is_exported_is_what_was_imported() {
     "#);
     assert_eq!(exported(&folder, "shop", &["--format", "jsonl"]), lines.as_bytes());
     assert_eq!(exported(&folder, "shop", &["--format", "csv", "--json"]), CSV.as_bytes());
-    let header = CSV.lines().next().unwrap().to_owned() + "\n";
-    assert_eq!(String::from_utf8(exported(&folder, "rival", &[])).unwrap(), header);
+    assert_eq!(String::from_utf8(exported(&folder, "rival", &[])).unwrap(), export_header());
     assert_eq!(exported(&folder, "rival", &["--json"]), b"");
 }
 
@@ -149,11 +154,11 @@ fn the_name_of_the_file_says_its_form_unless_another_is_asked_for() {
 fn a_file_is_replaced_in_one_step_and_is_its_owners_alone() {
     let folder = shop();
     imported(&folder, CSV);
-    let path = write(&folder, "contacts.csv", "what was there before");
+    let path = write(&folder, "contacts.csv", export_header());
     let earlier = std::fs::File::open(&path).unwrap();
     assert_snapshot!(export_to(&folder, "contacts.csv", &[]), @"Exported 3 customers to FOLDER/contacts.csv.");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), CSV);
-    assert_eq!(std::io::read_to_string(earlier).unwrap(), "what was there before");
+    assert_eq!(std::io::read_to_string(earlier).unwrap(), export_header());
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names.len(), 4, "{names:?}");
@@ -200,11 +205,45 @@ fn what_is_no_file_or_the_databases_own_is_not_replaced() {
 }
 
 #[test]
+fn no_other_file_than_an_earlier_export_is_replaced() {
+    let folder = shop();
+    imported(&folder, CSV);
+    for (name, content) in [("empty.csv", ""), ("earlier.csv", CSV), ("earlier.jsonl", "{\"email\":null}\n")] {
+        write(&folder, name, content);
+        assert!(export_to(&folder, name, &[]).starts_with("Exported 3 customers to "), "{name}");
+    }
+    write(&folder, "shop.csv", "email,phone\njan@barasek.com,\n");
+    assert_snapshot!(export_to(&folder, "shop.csv", &[]), @"
+    magic-auth: FOLDER/shop.csv already exists and is not an export: name another file
+    exit code 1
+    ");
+    let backup = folder.path().join("backup.db");
+    assert!(cli(&folder, &["backup", backup.to_str().unwrap()]).status.success());
+    for name in ["config.toml", "backup.db", "shop.csv"] {
+        let before = std::fs::read(folder.path().join(name)).unwrap();
+        let said = export_to(&folder, name, &[]);
+        assert!(said.contains("already exists and is not an export: name another file"), "{said}");
+        assert!(std::fs::read(folder.path().join(name)).unwrap() == before, "{name} was changed");
+    }
+}
+
+#[test]
+fn a_damaged_database_is_not_taken_for_a_file_that_cannot_be_written() {
+    let folder = shop();
+    imported(&folder, CSV);
+    overwrite_root_of(&folder.path().join("magic-auth.db"), "customers");
+    assert_snapshot!(export_to(&folder, "contacts.csv", &[]), @"
+    magic-auth: database error: database disk image is malformed: restore a sound backup (magic-auth restore)
+    exit code 1
+    ");
+}
+
+#[test]
 fn a_disk_that_is_full_leaves_what_was_there() {
     let folder = shop();
     let rows = (0..2_000).map(|number| format!("c{number}@x.cz\n")).collect::<Vec<_>>().concat();
     imported(&folder, format!("email\n{rows}"));
-    let path = write(&folder, "contacts.csv", "what was there before");
+    let path = write(&folder, "contacts.csv", export_header());
     let mut command = Command::new("sh");
     command.args([
         "-c",
@@ -218,7 +257,7 @@ fn a_disk_that_is_full_leaves_what_was_there() {
     magic-auth: cannot write FOLDER/contacts.csv: File too large (os error 27)
     exit code 1
     ");
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), "what was there before");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), export_header());
 }
 
 #[test]

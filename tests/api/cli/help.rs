@@ -484,7 +484,7 @@ fn the_help_of_customer_export() {
     Usage: magic-auth customer export [OPTIONS] <FILE>
 
     Arguments:
-      <FILE>  The file to write, replaced if it exists; - is standard output
+      <FILE>  The file to write, which replaces an earlier export; - is standard output
 
     Options:
           --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults if

@@ -81,6 +81,7 @@ fn csv_and_json_lines_are_told_apart_by_what_is_in_them() {
         "\tEmail\tCOMPANYname\tfirstname\nx\tjan@barasek.com\tBaráš s.r.o.\tJan\n",
         "\"email\", companyName, firstName \n\" jan@barasek.com\", Baráš s.r.o. ,\tJan \n",
         "email;companyName;\"a,b,c,d,e\";firstName\njan@barasek.com;Baráš s.r.o.;,,,,;Jan\n",
+        "E-mail,Company Name,first_name\njan@barasek.com,Baráš s.r.o.,Jan\n",
         "{\"email\":\"jan@barasek.com\",\"companyName\":\"Baráš s.r.o.\",\"firstName\":\"Jan\"}",
         "\u{feff}\n\n{\"firstName\":\"Jan\",\"email\":\" Jan@BARASEK.com \",\"companyName\":\"Baráš\\u00a0 s.r.o. \"}\r\n\r\n",
         "{ \"EMAIL\" : \"jan@barasek.com\" , \"companyName\":\"Baráš s.r.o.\", \"firstName\":\"Jan\", \"lastName\":null}\n",
@@ -116,6 +117,10 @@ fn what_is_neither_is_told_so_and_nothing_is_made() {
     }
     assert_snapshot!(imported(&folder, "email,phone,Email\n"), @r"
     magic-auth: FOLDER/contacts: line 1: the header names email twice
+    exit code 1
+    ");
+    assert_snapshot!(imported(&folder, "firstName,First Name,phone\n"), @r"
+    magic-auth: FOLDER/contacts: line 1: the header names firstName twice
     exit code 1
     ");
     assert_snapshot!(imported(&folder, "email,phone\rjan@barasek.com,\r"), @r"
@@ -225,6 +230,19 @@ fn json_has_true_and_false_and_null_counts_as_absent() {
     let sql = "SELECT email, registered_at IS NULL, email_authorized_at IS NULL, b.reason, last_name
         FROM customers AS c LEFT JOIN bans AS b ON b.customer_id = c.id ORDER BY c.id";
     assert_eq!(rows(&folder, sql), ["a@x.cz|1|1|imported|-", "b@x.cz|0|0|-|-"]);
+}
+
+#[test]
+fn what_is_in_a_member_that_is_no_field_is_nobodys_business() {
+    let folder = shop();
+    let deep = format!("{}0{}", "[".repeat(10_000), "]".repeat(10_000));
+    let lines = format!(
+        "{{\"email\":\"a@x.cz\",\"note\":\"\\ud83d\"}}\n{{\"email\":\"b@x.cz\",\"number\":1e999}}\n{{\"deep\":{deep},\"email\":\"c@x.cz\"}}\n"
+    );
+    assert_snapshot!(imported(&folder, lines), @r#"
+    Imported 3 customers; there already: 0.
+    ignored columns: "deep", "note", "number"
+    "#);
 }
 
 #[test]

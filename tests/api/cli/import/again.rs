@@ -1,6 +1,6 @@
 //! Importing what is there already: duplicates, and an import that is run again after it was stopped.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
 
 use insta::assert_snapshot;
@@ -194,13 +194,19 @@ fn ctrl_c_says_how_far_it_came_and_running_it_again_imports_the_rest() {
     pipe.write_all((lines[..=600].join("\n") + "\n").as_bytes()).unwrap();
     eventually(|| !rows(&folder, "SELECT id FROM customers").is_empty());
     send_signal(child.id(), "INT");
+    // It is said at once, while it waits for a row.
+    let mut told = String::new();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    stderr.read_line(&mut told).unwrap();
+    assert_eq!(told, "stopping after this row; press Ctrl-C again to end at once\n");
     let mut rest = lines[601..].iter();
     eventually(|| {
         // It ends at the next row, if the signal was there before it.
         let line = rest.next().unwrap();
         child.try_wait().unwrap().is_some() || pipe.write_all(format!("{line}\n").as_bytes()).is_err()
     });
-    let output = child.wait_with_output().unwrap();
+    let mut output = child.wait_with_output().unwrap();
+    stderr.read_to_end(&mut output.stderr).unwrap();
     let count = rows(&folder, "SELECT id FROM customers").len();
     assert!((200..=1_000).contains(&count), "{count}");
     let line = count + 1;
