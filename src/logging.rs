@@ -6,11 +6,12 @@ mod layout;
 
 use std::io::{self, Write as _};
 use std::mem::take;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use env_logger::Target;
 use log::{Level, LevelFilter, Record, warn};
+use parking_lot::{Condvar, Mutex};
 
 use crate::config::LogFormat;
 use layout::{json_line, text_line};
@@ -63,7 +64,13 @@ type Layout = fn(&Record<'_>) -> String;
 
 /// The lines under way between whoever logs and standard error.
 #[derive(Clone, Debug, Default)]
-pub struct Log(Arc<(Mutex<Lines>, Condvar)>);
+pub struct Log(Arc<Buffer>);
+
+#[derive(Debug, Default)]
+struct Buffer {
+    lines: Mutex<Lines>,
+    has_lines: Condvar,
+}
 
 #[derive(Debug, Default)]
 struct Lines {
@@ -77,7 +84,7 @@ impl Log {
     /// Waits until everything is written, but not for a reader who has stalled.
     pub fn finish(&self) {
         for _ in 0..100 {
-            let lines = self.lines();
+            let lines = self.0.lines.lock();
             if lines.waiting.is_empty() && !lines.is_writing {
                 return;
             }
@@ -89,24 +96,19 @@ impl Log {
     fn keep_writing(&self, line: Layout) {
         let mut is_torn = false;
         loop {
-            let (lines, first) = (self.lines(), &self.0.1);
-            drop(first.wait_while(lines, |lines| lines.waiting.is_empty()));
+            let Buffer { lines, has_lines } = &*self.0;
+            has_lines.wait_while(&mut lines.lock(), |lines| lines.waiting.is_empty());
             std::thread::sleep(GATHERING);
-            let mut lines = self.lines();
-            lines.is_writing = true;
-            let (text, lost) = (take(&mut lines.waiting), take(&mut lines.lost));
-            drop(lines);
+            let mut filled = lines.lock();
+            filled.is_writing = true;
+            let (text, lost) = (take(&mut filled.waiting), take(&mut filled.lost));
+            drop(filled);
             let unwritten;
             (unwritten, is_torn) = write_out(&mut io::stderr().lock(), &text, lost, is_torn, line);
-            let mut lines = self.lines();
+            let mut lines = lines.lock();
             lines.lost += unwritten;
             lines.is_writing = false;
         }
-    }
-
-    /// A panic cannot leave a text and two numbers half changed.
-    fn lines(&self) -> MutexGuard<'_, Lines> {
-        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -150,12 +152,12 @@ fn lost_line(lost: usize, line: Layout) -> String {
 /// Takes a line at each write, as the logger does it.
 impl io::Write for Log {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let mut lines = self.lines();
+        let mut lines = self.0.lines.lock();
         if lines.waiting.len() + line.len() > MAX_WAITING_BYTES {
             lines.lost += 1;
         } else {
             if lines.waiting.is_empty() {
-                self.0.1.notify_one();
+                self.0.has_lines.notify_one();
             }
             lines.waiting.extend_from_slice(line);
         }

@@ -186,7 +186,7 @@ fn in_words(message: &str) -> String {
     message
         .replace("expected u32", "expected a whole number from 0 to 4294967295")
         .replace("expected usize", "expected a whole number from 0")
-        .replace("expected a sequence", "expected a list such as [\"tor.txt\"]")
+        .replace("expected a sequence", "expected a list such as [\"a\", \"b\"]")
 }
 
 /// A parser's message may quote what it found. What could be a key is left out.
@@ -228,12 +228,13 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_says_all_keys_and_the_defaults() {
+    fn the_readme_says_all_keys_and_the_defaults_and_a_wrong_value_of_each_is_named() {
         let shipped = include_str!("../../config.toml");
         let readme = include_str!("../../README.md");
         let (_, table) = readme.split_once("| key | default | meaning |\n|---|---|---|\n").unwrap();
         let mut text = String::new();
         let mut known = HashSet::new();
+        let mut wrong = Vec::new();
         for row in table.lines().take_while(|row| row.starts_with('|')) {
             let [keys, values] = [1, 2].map(|cell| quoted(row.split(" | ").nth(cell - 1).unwrap()));
             let (folder, _) = keys[0].rsplit_once('.').unwrap();
@@ -241,6 +242,8 @@ mod tests {
                 let name = key.rsplit('.').next().unwrap();
                 assert!(shipped.contains(&format!("{name} = ")), "{key} is in the shipped file");
                 known.insert(name);
+                let table = if folder == "organisation" { "[[organisation]]" } else { &format!("[{folder}]") };
+                wrong.push(format!("{table}\n{name} = 1979-05-27"));
                 if let Some(value) = values.get(number).or(values.first()).filter(|_| folder != "organisation") {
                     writeln!(text, "{folder}.{name} = {value}").unwrap();
                 }
@@ -251,6 +254,14 @@ mod tests {
         let is_key = |name: &&str| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
         for name in lines.map(|(name, _)| name).filter(is_key) {
             assert!(known.contains(name), "{name} is in the README's table");
+        }
+        assert!(wrong.len() > 25, "{wrong:?}");
+        for text in wrong {
+            let error = error(&text);
+            assert!(error.starts_with("config.toml:2: ") && !error.contains('\n'), "{text}: {error}");
+            for type_name in ["u16", "u32", "u64", "usize", "struct", "sequence"] {
+                assert!(!error.contains(type_name), "{text}: {error}");
+            }
         }
     }
 
@@ -326,7 +337,7 @@ mod tests {
             ("[retention]\nsessions = \"90d\"", "config.toml:2: unknown field `sessions`"),
             (
                 "[geoip]\ndatabases = \"a.mmdb\"",
-                "config.toml:2: invalid type: string \"a.mmdb\", expected a list such as [\"tor.txt\"]",
+                "config.toml:2: invalid type: string \"a.mmdb\", expected a list such as [\"a\", \"b\"]",
             ),
             ("[geoip]\ndatabases = [\n\"a.mmdb\",\n\"\"]", "config.toml:4: a path must not be empty"),
             ("[geoip]\ndatabase = []", "config.toml:2: unknown field `database`"),
