@@ -11,8 +11,8 @@ use crate::client::Client;
 use crate::ledger::{Known, Ledger};
 use crate::operator::{import, imported_address};
 use crate::server::{LOG, Server};
-use crate::shop::{Import, ROOT, Shop, lock};
-use crate::sound::{ensure_one_customer_a_mailbox, ensure_sound, ensure_sound_log};
+use crate::shop::{Import, OLD_CUSTOMERS, ROOT, Shop, lock};
+use crate::sound::{ensure_one_customer_a_mailbox, ensure_sound, ensure_sound_log, ensure_whole_sign_ins};
 
 /// Customers of earlier rounds that are looked at again, of each caller.
 const SAMPLE: usize = 20;
@@ -41,6 +41,7 @@ pub fn check(shop: &mut Shop, rng: &mut Rng) -> anyhow::Result<Duration> {
     let keys = shop.papers.keys.iter().map(|(key, _)| key.clone()).chain([ROOT.to_owned()]);
     ensure_sound_log(&log, shop.ledgers().flat_map(identities).chain(keys))?;
     ensure_one_customer_a_mailbox(&database)?;
+    ensure_whole_sign_ins(&database, &format!("c.id > {OLD_CUSTOMERS} AND c.email NOT LIKE 'import%'"))?;
     check_attempts(&database, shop)?;
     check_customers(shop, rng)?;
     for (key, is_in_force) in &mut shop.papers.keys {

@@ -25,7 +25,7 @@ const PROD: &str = "PRODshop000000000000000000000000";
 pub const CALLERS: usize = 4;
 
 /// Customers of the database of the first version. One of ten has logged out, and one of ten is banned.
-const OLD_CUSTOMERS: u32 = 200;
+pub const OLD_CUSTOMERS: u32 = 200;
 
 /// Their attempts, of the last minutes.
 const OLD_ATTEMPTS: u32 = 30_000;

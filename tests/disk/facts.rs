@@ -9,7 +9,7 @@ use magic_auth::store::{CustomerFilter, Database, KeyState, StoreError, Tx};
 use serde::{Deserialize, Serialize};
 
 use crate::shop::DATABASE;
-use crate::sound::{ensure_one_customer_a_mailbox, ensure_sound};
+use crate::sound::{ensure_one_customer_a_mailbox, ensure_sound, ensure_whole_sign_ins};
 
 /// Where the backup is made.
 pub const BACKUP: &str = "backup.db";
@@ -74,19 +74,11 @@ pub fn check<'c>(folder: &Path, mut claims: impl Iterator<Item = &'c Claim>) -> 
     let connection = rusqlite::Connection::open(&path)?;
     ensure_sound(&connection)?;
     ensure_one_customer_a_mailbox(&connection)?;
-    for (name, sql) in [("parts of sign-ins", SIGN_INS), ("parts of bans", BANS)] {
-        let count: i64 = connection.query_row(sql, [], |row| row.get(0))?;
-        ensure!(count == 0, "{count} {name}");
-    }
+    ensure_whole_sign_ins(&connection, "c.registered_at IS NOT NULL")?;
+    let count: i64 = connection.query_row(BANS, [], |row| row.get(0))?;
+    ensure!(count == 0, "{count} parts of bans");
     Ok(())
 }
-
-/// A sign-in makes a session and an attempt, and the first one a customer: all of them or none.
-const SIGN_INS: &str = "SELECT count(*) FROM customers AS c
-    LEFT JOIN (SELECT customer_id, count(*) AS count FROM sessions GROUP BY customer_id) AS s ON s.customer_id = c.id
-    LEFT JOIN (SELECT customer_id, count(*) AS count FROM login_attempts WHERE outcome = 'OK' GROUP BY customer_id) AS a
-        ON a.customer_id = c.id
-    WHERE c.registered_at IS NOT NULL AND (s.count IS NULL OR s.count IS NOT a.count)";
 
 /// A ban ends the sessions too.
 const BANS: &str = "SELECT count(*) FROM customers AS c
