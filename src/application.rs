@@ -214,6 +214,15 @@ fn apply_organisations(database: &mut Database, config: &Config, clock: &Clock) 
             let organisation = tx.upsert_organisation(configured.name.as_str(), now)?;
             for key in &configured.api_keys {
                 present.push(key.digest());
+                let before = tx.find_key(&key.digest())?;
+                if let Some(before) = before.filter(|before| before.is_moved_to(organisation)) {
+                    warn!(
+                        "the key {} is now one of {}; the customers, sessions and bans of {} stay where they are",
+                        key.label(),
+                        configured.name.as_str(),
+                        before.organisation_name
+                    );
+                }
                 if !tx.upsert_config_key(
                     &NewKey { organisation, key, permissions: &Permissions::ALL, expires_at: None },
                     now,

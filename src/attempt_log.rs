@@ -63,7 +63,7 @@ impl AttemptLog {
         loop {
             self.is_waiting.notified().await;
             tokio::time::sleep(INTERVAL).await;
-            // It goes on waiting then.
+            // What could not be written is noted again.
             let _ = self.flush(store).await;
         }
     }
@@ -91,8 +91,11 @@ impl AttemptLog {
         });
         let written = written.await;
         if let Err(error) = &written {
-            let count: u64 = batch.values().map(|same| u64::from(same.count)).sum();
-            warn!("{count} attempts could not be recorded yet: {error}");
+            // There will be room soon.
+            if !matches!(error, StoreError::Overloaded) {
+                let count: u64 = batch.values().map(|same| u64::from(same.count)).sum();
+                warn!("{count} attempts could not be recorded yet: {error}");
+            }
             for ((attempt, outcome), repeated) in batch {
                 self.add(attempt, outcome, repeated);
             }

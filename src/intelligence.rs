@@ -130,8 +130,9 @@ impl Intelligence {
 
     async fn work_off(&self, mut batch: Vec<ClientIp>, store: &Store) {
         let now = self.clock.now();
-        let is_due = |ip: &ClientIp| store.read(|tx| tx.find_ip_due(*ip)).ok().flatten().is_none_or(|due| due <= now);
-        batch.retain(is_due);
+        // What is due later than it could be now was stored when it was kept for longer, or the clock was ahead.
+        let is_due = |due| due <= now || due > now + self.refresh;
+        batch.retain(|ip| store.read(|tx| tx.find_ip_due(*ip)).ok().flatten().is_none_or(is_due));
         if batch.is_empty() {
             return;
         }

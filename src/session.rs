@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::clock::Clock;
-use crate::config::{Period, SessionConfig};
+use crate::config::SessionConfig;
 use crate::domain::{IdentityId, SessionId, Timestamp};
 use crate::keys::Key;
 use crate::store::{Account, Session, Store, StoreError};
@@ -16,8 +16,8 @@ use crate::store::{Account, Session, Store, StoreError};
 /// The rules of sessions.
 #[derive(Debug)]
 pub struct Sessions {
-    idle_timeout: Option<Duration>,
-    /// For how long a session lasts that nobody asks about.
+    rules: SessionConfig,
+    /// How long a session lasts when nobody asks about it.
     longest_rest: Duration,
     clock: Clock,
     unwritten: Arc<Mutex<Unwritten>>,
@@ -31,7 +31,7 @@ struct Unwritten {
     pruned_at: Option<Timestamp>,
 }
 
-/// So many times within the time that it lasts unasked a session that is in use is written: that much too early it may end.
+/// A session in use is written so many times within the longest rest; by one such part it may end too early.
 const TOUCHES: u32 = 20;
 
 /// It is written at least so often, so that an idle time-out that is set or shortened finds what it goes by.
@@ -41,12 +41,11 @@ const TOUCH_EVERY: Duration = Duration::from_hours(24);
 const MAX_UNWRITTEN: usize = 100_000;
 
 impl Sessions {
-    /// Sessions by the rules of `config`.
+    /// Sessions by these rules.
     #[must_use]
-    pub fn new(config: SessionConfig, clock: Clock) -> Self {
-        let idle_timeout = config.idle_timeout.map(Period::get);
-        let longest_rest = idle_timeout.unwrap_or(config.lifetime.get());
-        Self { idle_timeout, longest_rest, clock, unwritten: Arc::default() }
+    pub fn new(rules: SessionConfig, clock: Clock) -> Self {
+        let longest_rest = rules.idle_timeout.unwrap_or(rules.lifetime).get();
+        Self { rules, longest_rest, clock, unwritten: Arc::default() }
     }
 
     /// Whose living session `identity` stands for, as of now; `None` when it stands for none of the
@@ -60,7 +59,7 @@ impl Sessions {
             return Ok(None);
         };
         self.touch(&mut session, identity.session_id(), now, store);
-        Ok(session.is_alive(self.idle_timeout, now).then_some(account))
+        Ok(session.is_alive(self.rules, now).then_some(account))
     }
 
     /// Ends the session that `identity` stands for. Does nothing when there is none.
@@ -87,7 +86,7 @@ impl Sessions {
         if let Some(seen) = self.unwritten.lock().sessions.get(&id) {
             session.last_seen_at = session.last_seen_at.max(*seen);
         }
-        if is_recent(session) || !session.is_alive(self.idle_timeout, now) {
+        if is_recent(session) || !session.is_alive(self.rules, now) {
             return;
         }
         self.unwritten.lock().remember(id, now, self.longest_rest);

@@ -1,10 +1,12 @@
 //! Writing customers as a file of contacts.
 
 use std::borrow::Cow;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead as _, BufReader, Read, Write};
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 
+use super::object::MAX_LINE;
 use super::record::Field;
 use crate::domain::Timestamp;
 use crate::store::CustomerRow;
@@ -95,10 +97,11 @@ pub(super) fn export_header() -> String {
 /// # Errors
 /// When it cannot be read.
 pub fn is_export(file: impl Read) -> io::Result<bool> {
-    let header = export_header();
-    let mut beginning = Vec::new();
-    file.take(header.len() as u64).read_to_end(&mut beginning)?;
-    Ok(beginning == header.as_bytes() || beginning.starts_with(b"{\"email\":"))
+    let mut first = Vec::new();
+    BufReader::new(file.take(MAX_LINE)).read_until(b'\n', &mut first)?;
+    let has_all_fields = |object: Map<String, Value>| Field::ALL.iter().all(|field| object.contains_key(field.name()));
+    Ok(first.trim_ascii_end() == export_header().trim_ascii_end().as_bytes()
+        || serde_json::from_slice(&first).is_ok_and(has_all_fields))
 }
 
 /// What the system says, which a closed pipe is known by.

@@ -58,6 +58,7 @@ impl ApiKey {
     const PREFIX: usize = 4;
     const SECRET: usize = 28;
     const HINT: usize = 4;
+    const DEMO: [&str; 2] = ["PRODPGrFxpGEtrOZfuWhnoJohUYBXuOE", "DEV_Y7c1vXq0TzN4bWm8RkLs2HpAe6Jd"];
 
     /// A new key: 28 random characters, 166 bits.
     #[must_use]
@@ -96,7 +97,13 @@ impl ApiKey {
     /// Whether this is one of the two keys that are published with the program, which everybody knows.
     #[must_use]
     pub fn is_demo(&self) -> bool {
-        ["PRODPGrFxpGEtrOZfuWhnoJohUYBXuOE", "DEV_Y7c1vXq0TzN4bWm8RkLs2HpAe6Jd"].contains(&self.expose())
+        Self::DEMO.contains(&self.expose())
+    }
+
+    /// Whether what the database keeps is that of one of these two.
+    #[must_use]
+    pub fn is_digest_of_demo(digest: &Digest) -> bool {
+        Self::DEMO.iter().any(|key| Digest::of(key) == *digest)
     }
 
     /// What the database keeps of it.

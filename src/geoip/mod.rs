@@ -119,15 +119,15 @@ impl GeoIp {
     }
 
     fn reload(&self, number: usize, file: &SourceFile) {
-        let source = match file.read_examined() {
+        let Some(before) = self.sources.read().get(number).cloned() else { return };
+        let source = match file.read_again(&before) {
             Ok(source) => Arc::new(source),
             Err(error) => return error!("{error}; the contents read earlier stay in use"),
         };
         info!("read {} again: {}, made on {}", file.path.display(), source.name, source.date);
-        let mut sources = self.sources.write();
-        let replaced = sources.get_mut(number).map(|place| std::mem::replace(place, source));
-        drop(sources);
-        // Nobody waits while a hundred megabytes are given back.
-        drop(replaced);
+        // What it was is given back behind the lock: nobody waits for a hundred megabytes.
+        if let Some(place) = self.sources.write().get_mut(number) {
+            *place = source;
+        }
     }
 }

@@ -42,6 +42,8 @@ enum Cause {
     Damaged(#[from] MaxMindDbError),
     #[error("{}", .0.cause)]
     BadLine(BadLine),
+    #[error("the list has become empty")]
+    Emptied,
 }
 
 /// A file that has been read.
@@ -119,11 +121,12 @@ impl SourceFile {
         Ok(Examined { name: source.name, made_at: source.made_at, contents })
     }
 
-    /// Reads the file, which must be in order in all its parts.
-    pub(super) fn read_examined(&self) -> Result<Source, GeoIpError> {
+    /// Reads the file, which must be in order in all its parts, in the place of what it was. A list that has become empty is
+    /// not: a download that failed leaves one, and it would switch off the rules that need it.
+    pub(super) fn read_again(&self, before: &Source) -> Result<Source, GeoIpError> {
         let source = self.read()?;
         self.examine_contents(&source)?;
-        Ok(source)
+        if source.is_empty_list() && !before.is_empty_list() { Err(self.error(Cause::Emptied)) } else { Ok(source) }
     }
 
     /// Reads the file. That a database can be opened does not mean that all of it is in order.
@@ -173,6 +176,10 @@ impl SourceFile {
 impl Source {
     fn new(name: String, made_at: Timestamp, content: Content) -> Self {
         Self { name, made_at, date: made_at.day(), content }
+    }
+
+    fn is_empty_list(&self) -> bool {
+        matches!(&self.content, Content::List(_, networks) if networks.count() == 0)
     }
 }
 

@@ -302,6 +302,8 @@ fn a_file_that_has_changed_is_read_again_and_one_that_is_broken_is_not_used() {
     known_is("CZ", "???++");
     copy("country.mmdb");
     write(&folder, "tor.txt", "");
+    known_is("DE", "???++");
+    write(&folder, "tor.txt", NOWHERE);
     known_is("DE", "???-?");
 }
 

@@ -13,7 +13,7 @@ use log::{info, warn};
 
 use super::slowest_clock::SlowestClock;
 use crate::clock::Clock;
-use crate::config::{Config, Period};
+use crate::config::{Config, SessionConfig};
 use crate::domain::{AttemptId, ClientIp, SessionId, Timestamp};
 use crate::store::{Store, StoreError, Tx};
 
@@ -58,7 +58,7 @@ pub(super) struct Broom {
 #[derive(Clone, Copy, Debug)]
 struct Rules {
     attempts_kept_for: Duration,
-    idle_timeout: Option<Duration>,
+    sessions: SessionConfig,
 }
 
 /// The way through a table.
@@ -83,10 +83,7 @@ struct Step<Id> {
 
 impl Broom {
     pub(super) fn new(config: &Config, clock: Clock) -> Self {
-        let rules = Rules {
-            attempts_kept_for: config.retention.login_attempts.get(),
-            idle_timeout: config.session.idle_timeout.map(Period::get),
-        };
+        let rules = Rules { attempts_kept_for: config.retention.login_attempts.get(), sessions: config.session };
         let next_round = clock.steady() + FIRST_REST;
         Self {
             rules,
@@ -184,7 +181,7 @@ fn sweep_addresses(
     now: Timestamp,
 ) -> Result<Step<ClientIp>, StoreError> {
     // What is known of addresses is nobody's to count.
-    Ok(Step { next: tx.delete_old_ips(after, STEP, now - rules.attempts_kept_for)?, deleted: 0 })
+    Ok(Step { next: tx.delete_old_ips(after, STEP, rules.attempts_kept_for, now)?, deleted: 0 })
 }
 
 /// Deletes the dead ones among the next sessions. A round goes through the whole table: sessions end at any age.
@@ -196,7 +193,7 @@ fn sweep_sessions(
 ) -> Result<Step<SessionId>, StoreError> {
     let rows = tx.list_sessions_after(after, STEP)?;
     let mut deleted = 0;
-    for (id, _) in rows.iter().filter(|(_, session)| !session.is_alive(rules.idle_timeout, now - GRACE)) {
+    for (id, _) in rows.iter().filter(|(_, session)| !session.is_alive(rules.sessions, now - GRACE)) {
         tx.delete_session(*id)?;
         deleted += 1;
     }

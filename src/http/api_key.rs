@@ -12,6 +12,7 @@ use actix_web::http::uri::Authority;
 use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, web};
+use log::debug;
 
 use super::fields::{Fields, Value};
 use super::reply::ApiError;
@@ -67,8 +68,14 @@ async fn answer(
 ) -> Result<ServiceResponse, Error> {
     let presented = presented_key(request.query_string(), body.as_ref().ok(), request.headers());
     let presented = presented.and_then(|text| ApiKey::parse(&text).ok());
-    let presented = presented.filter(|key| !key.is_demo() || is_for_this_machine(request.headers()));
-    let found = presented.as_ref().map_or(Ok(None), |key| services.keys.find(key, &services.store));
+    let found = match &presented {
+        Some(key) if key.is_demo() && !is_for_this_machine(request.headers()) => {
+            debug!("a demo key opens nothing to a request for another host");
+            Ok(None)
+        }
+        Some(key) => services.keys.find(key, &services.store),
+        None => Ok(None),
+    };
     let key = match found {
         Ok(Some(key)) => key,
         Ok(None) => {
@@ -96,8 +103,8 @@ async fn answer(
     Ok(response)
 }
 
-/// Whether the request was meant for this machine, by what it calls it. A demo key opens nothing to others: a web page that
-/// somebody looks at here can have the browser call this server by a name of its own (DNS rebinding).
+/// Whether `Host` names this machine. A demo key opens nothing to requests for another name: a web page that somebody looks
+/// at here can have the browser call this server by a name of its own (DNS rebinding).
 fn is_for_this_machine(headers: &HeaderMap) -> bool {
     let Some(host) = headers.get(HOST) else { return true };
     let authority = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());

@@ -67,7 +67,7 @@ impl Reader {
         match self.fields.values.remove(name) {
             Some(Value::Text(text)) => return text,
             Some(Value::Null | Value::Other) => self.note(name, "must be a string"),
-            Some(Value::NotUtf8) => self.note(name, "must be UTF-8"),
+            Some(Value::NotUtf8) => self.note(name, "must be valid Unicode text"),
             None => self.note(name, "is required"),
         }
         String::new()
@@ -78,7 +78,7 @@ impl Reader {
         match self.fields.values.remove(name) {
             Some(Value::Text(text)) => return Some(text),
             Some(Value::Other) => self.note(name, "must be a string or null"),
-            Some(Value::NotUtf8) => self.note(name, "must be UTF-8"),
+            Some(Value::NotUtf8) => self.note(name, "must be valid Unicode text"),
             Some(Value::Null) | None => {}
         }
         None

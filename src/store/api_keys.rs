@@ -92,6 +92,12 @@ impl KeyState {
 }
 
 impl KeyRow {
+    /// Whether the configuration, which has the say about it, gives it to another organisation than before.
+    #[must_use]
+    pub fn is_moved_to(&self, organisation: OrganisationId) -> bool {
+        self.source == KeySource::Config && self.organisation != organisation
+    }
+
     /// How logs, tables and messages name the key.
     #[must_use]
     pub fn label(&self) -> String {
@@ -212,7 +218,11 @@ impl Tx<'_> {
         statement.query_and_then([], read_key)?.collect()
     }
 
-    fn find_key(&self, digest: &Digest) -> Result<Option<KeyRow>, StoreError> {
+    /// The key of this digest.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn find_key(&self, digest: &Digest) -> Result<Option<KeyRow>, StoreError> {
         let mut statement = self.prepare(&format!("{SELECT} WHERE k.digest = ?1"))?;
         statement.query_row([digest], |row| Ok(read_key(row))).optional()?.transpose()
     }

@@ -7,7 +7,7 @@ use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, ffi};
 
-use super::place::{check_place, make_private, real_path};
+use super::place::{check_place, make_private, real_path, refuse_wal_alone};
 use super::{OpenError, schema};
 
 /// How long a command waits for the lock that a busy server takes again and again: seconds.
@@ -42,6 +42,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
 
 /// Opens a connection that reads and writes a file that is there, of the current schema or an earlier one.
 pub(super) fn open_existing(path: &Path) -> Result<Connection, OpenError> {
+    refuse_wal_alone(path)?;
     match std::fs::metadata(path) {
         Ok(metadata) if metadata.len() > 0 => open_writer(path),
         // With nothing in it, it stays so.

@@ -10,7 +10,7 @@ use rusqlite::ErrorCode;
 use tempfile::NamedTempFile;
 
 use super::error::REMEDY;
-use super::place::{beside, folder_of, in_real_folder, is_folder, real_path, sync_folder_of};
+use super::place::{beside, folder_of, in_real_folder, is_folder, real_path, sync, sync_folder_of};
 use super::schema::{self, SchemaError};
 use super::{OpenError, connection};
 
@@ -181,7 +181,7 @@ impl PendingCopy {
     pub(super) fn check(&self, origin: &Path) -> Result<Contents, CopyError> {
         let (version, customers) = self.inspect(origin)?;
         let failed = CopyError::write(&self.place);
-        self.file.as_file().sync_all().map_err(&failed)?;
+        sync(self.file.as_file()).map_err(&failed)?;
         let bytes = self.file.as_file().metadata().map_err(&failed)?.len();
         Ok(Contents { version, customers, bytes })
     }

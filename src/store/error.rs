@@ -113,7 +113,7 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// The file is gone, or empty, and its WAL is not.
-    #[error("the database {} is missing or empty, but its -wal is there and holds what was written last: put the file back, or restore a backup", path.display())]
+    #[error("the database {} is missing or empty, but its -wal is there and holds what was written last: put the file back, restore a backup, or delete the -wal too to begin anew", path.display())]
     WalAlone {
         /// The file that belongs to it.
         path: PathBuf,
@@ -135,7 +135,7 @@ pub enum OpenError {
         user: u32,
     },
     /// Nothing can be made beside the file, as SQLite does.
-    #[error("cannot write in the folder {}, where the database is: chown it to user {user}", folder.display())]
+    #[error("cannot write in the folder {}, where the database is: move the database into a folder of user {user}'s own, or let that user write there", folder.display())]
     FolderOfOthers {
         /// The folder.
         folder: PathBuf,
@@ -167,7 +167,7 @@ pub enum OpenError {
         cause: io::Error,
     },
     /// Another file took the place of the one that was being opened.
-    #[error("the database {} or its -wal was removed or replaced while it was being opened: restore it and try again", path.display())]
+    #[error("the database {} or its -wal was removed or replaced while it was being opened: try again; if it is missing, put it back", path.display())]
     Replaced {
         /// The file.
         path: PathBuf,

@@ -1,5 +1,7 @@
 //! The table `ip_intelligence`.
 
+use std::time::Duration;
+
 use rusqlite::params;
 
 use super::{StoreError, Tx};
@@ -74,15 +76,16 @@ impl Tx<'_> {
         &self,
         after: Option<ClientIp>,
         limit: u32,
-        before: Timestamp,
+        kept_for: Duration,
+        now: Timestamp,
     ) -> Result<Option<ClientIp>, StoreError> {
         let after = after.map(|ip| ip.to_string()).unwrap_or_default();
         let sql = "SELECT ip FROM ip_intelligence WHERE ip > ?1 ORDER BY ip LIMIT ?2";
         let page: Vec<String> = self.list(sql, params![after, limit], |row| row.get(0))?;
         let Some(last) = page.last() else { return Ok(None) };
         self.execute(
-            "DELETE FROM ip_intelligence WHERE ip > ?1 AND ip <= ?2 AND due_at < ?3",
-            params![after, last, before],
+            "DELETE FROM ip_intelligence WHERE ip > ?1 AND ip <= ?2 AND NOT due_at BETWEEN ?3 AND ?4",
+            params![after, last, now - kept_for, now + kept_for],
         )?;
         Ok(ClientIp::parse(last).ok())
     }

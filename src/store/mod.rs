@@ -51,7 +51,7 @@ pub use ip_intelligence::{IpIntelligence, IpOrigin};
 pub use lock::ServerLock;
 pub use open_file::wal_size;
 pub use organisations::OrganisationRow;
-pub use place::{check_place, folder_of, real_path};
+pub use place::{check_place, folder_of, place_of, real_path, sync};
 pub use residue::Residue;
 pub use restore::{Restored, restore};
 pub use sessions::{NewSession, Session};
@@ -253,7 +253,7 @@ impl Store {
     /// Looks whether the database has been removed or replaced since it was opened: what a command writes into the new one,
     /// such as a ban, nobody would see here. Until the old one is back, nothing is read any more.
     pub fn watch_files(&self) {
-        // What was found is kept, and logged.
+        // What it finds is kept and logged; a look that fails says nothing.
         let _ = self.files.check_they_are_there();
     }
 

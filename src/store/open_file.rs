@@ -51,7 +51,8 @@ pub(super) struct Files {
 pub(super) type Inode = (u64, u64);
 
 impl Files {
-    /// Those that are there once a database has been opened, of which `before` was there before.
+    /// The files of a database that has just been opened. `before` is what stood at its path before that: if it is another
+    /// file now, nobody knows which of the two was opened.
     pub(super) fn opened(path: &Path, before: Option<Inode>) -> Result<Self, OpenError> {
         let wal = wal_of(path);
         match (inode(path)?, inode(&wal)?) {

@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, access};
+use rustix::fs::{Access, access, fsync};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
@@ -20,12 +20,18 @@ use super::{OpenError, wal_size};
 /// What is in the way, and what to do about it.
 pub fn check_place(path: &Path) -> Result<(), OpenError> {
     check_access(path)?;
-    let is_empty = std::fs::metadata(path).map_or(true, |metadata| metadata.len() == 0);
-    // SQLite deletes a WAL whose file has nothing in it.
-    if is_empty && wal_size(path) > 0 { Err(OpenError::WalAlone { path: path.to_owned() }) } else { Ok(()) }
+    refuse_wal_alone(path)
 }
 
-/// That there is a file which this user may read and write, and others beside it, or a folder in which it can be made.
+/// That there is no WAL without its database: SQLite deletes one whose file has nothing in it.
+pub(super) fn refuse_wal_alone(path: &Path) -> Result<(), OpenError> {
+    // In this order, for who makes a database makes its WAL last.
+    let has_wal = wal_size(path) > 0;
+    let is_empty = std::fs::metadata(path).map_or(true, |metadata| metadata.len() == 0);
+    if has_wal && is_empty { Err(OpenError::WalAlone { path: path.to_owned() }) } else { Ok(()) }
+}
+
+/// That this user may read and write the file and make others beside it or, when there is no file, that one can be made.
 pub(super) fn check_access(path: &Path) -> Result<(), OpenError> {
     let real = real_path(path);
     let folder = folder_of(&real);
@@ -103,6 +109,17 @@ pub(super) fn in_real_folder(path: &Path) -> PathBuf {
     in_folder().unwrap_or_else(|| path.to_owned())
 }
 
+/// Where a file is written: where one's own link leads, but in the place of somebody else's, who could let it lead anywhere.
+///
+/// # Errors
+/// When the path is empty, or there is no current folder.
+pub fn place_of(file: &Path) -> io::Result<PathBuf> {
+    let place = std::path::absolute(file)?;
+    let is_others_link =
+        std::fs::symlink_metadata(&place).is_ok_and(|found| found.is_symlink() && found.uid() != geteuid().as_raw());
+    Ok(if is_others_link { in_real_folder(&place) } else { real_path(&place) })
+}
+
 /// The folder that a file is in.
 #[must_use]
 pub fn folder_of(path: &Path) -> &Path {
@@ -116,9 +133,20 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
+/// Brings a file to the disk. On macOS that also empties the disk's own memory, which network shares refuse to do.
+///
+/// # Errors
+/// When it cannot be brought there.
+pub fn sync(file: &File) -> io::Result<()> {
+    match file.sync_all() {
+        Err(cause) if cause.kind() == io::ErrorKind::Unsupported => Ok(fsync(file)?),
+        synced => synced,
+    }
+}
+
 /// What stands in the folder of `path` stands there also after a power cut.
 pub(super) fn sync_folder_of(path: &Path) -> io::Result<()> {
-    File::open(folder_of(path))?.sync_all()
+    sync(&File::open(folder_of(path))?)
 }
 
 #[cfg(test)]

@@ -50,7 +50,10 @@ pub fn restore(database: &Path, file: &Path, now: Timestamp) -> Result<Restored,
     let mut seized = None;
     if let Some(earlier) = &earlier {
         copy.give_to_owner_of(earlier)?;
-        seized = seize(&database)?;
+        // SQLite would delete the WAL of a file with nothing in it.
+        if earlier.len() > 0 {
+            seized = seize(&database)?;
+        }
     }
     let kept = beside(&database, &format!(".before-restore-{}", now.to_string().replace(':', "")));
     let kept = set_aside(&database, earlier.is_some(), &kept).map_err(CopyError::write(&kept))?;

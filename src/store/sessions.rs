@@ -1,12 +1,12 @@
 //! The table `sessions`: digests, never identity ids.
 
 use std::sync::LazyLock;
-use std::time::Duration;
 
 use rusqlite::{Row, params};
 
 use super::customers::{ACCOUNT_COLUMNS, ACCOUNT_WIDTH, read_account};
 use super::{Account, StoreError, Tx};
+use crate::config::SessionConfig;
 use crate::domain::{ClientIp, CustomerId, Digest, IdentityId, OrganisationId, SessionId, Timestamp};
 
 /// A session to be made.
@@ -36,11 +36,17 @@ pub struct Session {
 }
 
 impl Session {
+    /// When it expires: a lifetime that has become shorter since it was made counts.
+    #[must_use]
+    pub fn ends_at(&self, rules: SessionConfig) -> Timestamp {
+        self.expires_at.min(self.created_at + rules.lifetime.get())
+    }
+
     /// Whether it has neither ended nor expired, nor been idle for too long.
     #[must_use]
-    pub fn is_alive(&self, idle_timeout: Option<Duration>, now: Timestamp) -> bool {
-        let is_idle = idle_timeout.is_some_and(|limit| self.last_seen_at + limit <= now);
-        !self.is_ended && now < self.expires_at && !is_idle
+    pub fn is_alive(&self, rules: SessionConfig, now: Timestamp) -> bool {
+        let is_idle = rules.idle_timeout.is_some_and(|limit| self.last_seen_at + limit.get() <= now);
+        !self.is_ended && now < self.ends_at(rules) && !is_idle
     }
 }
 

@@ -55,7 +55,6 @@ impl Writer {
         let mut desk = Desk {
             connection: Some(connection),
             files,
-            is_gone: false,
             clock: Clock::system(),
             metrics: metrics.clone(),
             progress: progress.clone(),
@@ -115,8 +114,6 @@ struct Desk {
     connection: Option<Connection>,
     /// Those that the readers have open. On others nothing is written: they would not see it.
     files: Arc<Files>,
-    /// Whether they were removed or replaced while the writer had them open. Nothing is written any more then.
-    is_gone: bool,
     clock: Clock,
     metrics: WriterMetrics,
     progress: Arc<Progress>,
@@ -193,12 +190,10 @@ impl Desk {
     /// closed, and the next batch opens it again. Waiting in vain for a lock is no such failure.
     fn with_connection<T>(&mut self, work: impl FnOnce(&Connection) -> Result<T, BatchError>) -> Result<T, BatchError> {
         let connection = match self.connection.take() {
-            _ if self.is_gone => return Err(BatchError::FileGone),
             Some(connection) => connection,
             None => self.reopen()?,
         };
         let result = work(&connection).and_then(|value| self.files.check_they_are_there().map(|()| value));
-        self.is_gone = matches!(result, Err(BatchError::FileGone));
         let is_well = result.as_ref().map_or_else(BatchError::is_busy, |_| true);
         if is_well && connection.is_autocommit() {
             self.connection = Some(connection);

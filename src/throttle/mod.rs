@@ -295,6 +295,7 @@ mod tests {
             ip: None,
             at: at(seconds_ago),
             count,
+            is_refused: false,
         };
         let replayed = |attempts: &[ThrottledAttempt]| {
             passes(&remembering(&ThrottleConfig::default(), &clock, attempts), MAILBOX, None)
@@ -307,6 +308,9 @@ mod tests {
         let (passed, wait) = replayed(&[attempt(10, 10)]);
         assert_eq!(passed, 0);
         assert!(wait > Duration::from_secs(48) && wait <= Duration::from_secs(50), "{wait:?}");
+        // What was refused took nothing, also when the limit is another one now.
+        let refused = ThrottledAttempt { is_refused: true, ..attempt(5, 100) };
+        assert_eq!(replayed(&[attempt(10, 2), refused]).0, 8);
         let future = ThrottledAttempt { at: clock.now() + Duration::from_hours(24), ..attempt(0, 10) };
         let (passed, wait) = replayed(&[future]);
         assert!(passed == 0 && wait <= Duration::from_mins(1), "{wait:?}");

@@ -68,8 +68,8 @@ impl Throttle {
     }
 
     fn replay_in_mailbox(&self, attempt: &ThrottledAttempt, now: Timestamp) {
-        if let Some(limiter) = &self.mailboxes {
-            limiter.replay(attempt.mailbox.0.cast_unsigned(), attempt, now);
+        if let Some((limiter, mailbox)) = self.mailbox(attempt.mailbox).filter(|_| !attempt.is_refused) {
+            limiter.replay(mailbox, attempt, now);
         }
     }
 }

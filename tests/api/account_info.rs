@@ -135,6 +135,23 @@ fn a_session_lives_as_long_as_the_operator_says() {
 }
 
 #[test]
+fn a_lifetime_that_is_shortened_ends_older_sessions_too_and_one_that_is_lengthened_prolongs_none() {
+    let app = spawn_app_with("[session]\nlifetime = \"10d\"");
+    let [early, late] = [(); 2].map(|()| {
+        let identity = app.shop().identity("jan@barasek.com");
+        app.advance(2 * DAY);
+        identity
+    });
+    app.edit_config("lifetime = \"10d\"", "lifetime = \"3d\"");
+    let app = app.restart();
+    assert!(!app.shop().is_logged_in(&early) && app.shop().is_logged_in(&late));
+    app.edit_config("lifetime = \"3d\"", "lifetime = \"90d\"");
+    let app = app.restart();
+    app.advance(8 * DAY);
+    assert!(!app.shop().is_logged_in(&late));
+}
+
+#[test]
 fn a_session_that_nobody_asks_about_ends_after_the_idle_timeout() {
     let app = spawn_app_with("[session]\nidle_timeout = \"14d\"");
     let [asked, forgotten] = [(); 2].map(|()| app.shop().identity("jan@barasek.com"));

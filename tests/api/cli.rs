@@ -276,7 +276,8 @@ fn what_the_system_does_not_let_a_user_do_is_told_with_what_to_do_about_it() {
     assert_eq!(
         said(0o500, 0o600),
         format!(
-            "magic-auth: cannot write in the folder {}, where the database is: chown it to user 12345",
+            "magic-auth: cannot write in the folder {}, where the database is: move the database into a folder of user \
+             12345's own, or let that user write there",
             real.display()
         )
     );

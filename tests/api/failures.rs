@@ -337,9 +337,11 @@ fn a_database_that_was_replaced_is_not_read_any_more_until_it_is_back() {
     std::fs::rename(&database, &away).unwrap();
     std::fs::copy(&away, &database).unwrap();
     eventually(|| app.shop().account_info(&identity).status == 500);
+    assert_login_failed(&app.shop().sign_in(EVA));
     app.advance(Duration::from_secs(11));
     assert_internal_error(&app.shop().ping());
     std::fs::rename(&away, &database).unwrap();
     eventually(|| app.shop().ping().status == 200);
     assert!(app.shop().is_logged_in(&identity));
+    app.shop().identity(EVA);
 }

@@ -185,6 +185,25 @@ fn what_is_known_is_deleted_once_it_is_older_than_any_attempt() {
     assert_eq!(app.count("SELECT count(*) FROM ip_intelligence WHERE country = 'AT'"), 1);
 }
 
+/// As after `refresh` or `retention` was shortened, or when the clock was ahead.
+#[test]
+fn what_is_due_later_than_it_could_be_now_is_looked_up_again_or_deleted() {
+    let app = spawn_knowing("");
+    let rows = |which: &str| app.count(&format!("SELECT count(*) FROM ip_intelligence WHERE {which}"));
+    let later_by_days = |days: i64| {
+        let change = "UPDATE ip_intelligence SET city = 'Praha', due_at = due_at + ?1 * 24 * 3600 * 1000";
+        eventually(|| app.database().execute(change, [days]).unwrap() == 1);
+    };
+    sign_in_from(&app, JAN, PRAGUE);
+    later_by_days(45);
+    app.advance(Duration::from_mins(61));
+    sign_in_from(&app, JAN, PRAGUE);
+    eventually(|| rows("city <> 'Praha'") == 1);
+    later_by_days(1_000);
+    app.advance(Duration::from_mins(61));
+    eventually(|| rows("true") == 0);
+}
+
 #[test]
 fn without_databases_nothing_is_stored() {
     let app = spawn_app();

@@ -589,3 +589,19 @@ fn a_log_in_json_is_one_object_for_each_line() {
     );
     assert!(answered["duration_ms"].is_f64(), "{answered}");
 }
+
+#[test]
+fn a_key_that_the_file_gives_to_another_organisation_is_told_of() {
+    let mut process = spawn_process("");
+    process.shop().identity(JAN);
+    process.signal("TERM");
+    process.wait();
+    assert!(!process.log().contains("is now one of"), "{}", process.log());
+    let path = process.folder.path().join("config.toml");
+    let config = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, config.replace("name = \"shop\"", "name = \"my-shop\"")).unwrap();
+    let process = process.start_again();
+    eventually(|| process.log().contains("listening"));
+    let told = "the key PROD…0000 is now one of my-shop; the customers, sessions and bans of shop stay where they are";
+    assert!(process.log().contains(told), "{}", process.log());
+}

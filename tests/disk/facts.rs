@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 use magic_auth::clock::Clock;
+use magic_auth::config::SessionConfig;
 use magic_auth::domain::{ApiKey, Canonicalization, EmailAddress, IdentityId, OrganisationId, Timestamp};
 use magic_auth::store::{CustomerFilter, Database, KeyState, StoreError, Tx};
 use serde::{Deserialize, Serialize};
@@ -98,7 +99,7 @@ fn holds(folder: &Path, tx: &Tx<'_>, claim: &Claim) -> anyhow::Result<bool> {
     let Some(shop) = tx.list_organisations()?.into_iter().find(|row| row.name == "shop") else { return Ok(false) };
     let is_alive = |identity: &str| {
         let found = tx.find_session(shop.id, &IdentityId::parse(identity).unwrap(), now)?;
-        anyhow::Ok(found.is_some_and(|(session, _)| session.is_alive(None, now)))
+        anyhow::Ok(found.is_some_and(|(session, _)| session.is_alive(SessionConfig::default(), now)))
     };
     Ok(match claim {
         Claim::SignedIn { identity } => is_alive(identity)?,

@@ -14,7 +14,7 @@ use crate::cli::output::{NOT_PRINTED, counted};
 use crate::cli::{Context, find_organisation};
 use crate::contacts::{ContactWriter, Form, is_export};
 use crate::domain::OrganisationId;
-use crate::store::{Database, refuse_files_of, temporary_beside};
+use crate::store::{Database, place_of, refuse_files_of, sync, temporary_beside};
 
 #[derive(Args)]
 pub(in crate::cli) struct Arguments {
@@ -49,15 +49,16 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()
         let written = write(context, &mut database, organisation, form, io::stdout().lock());
         return written.map(drop).map_err(|error| of_output(error, NOT_PRINTED));
     }
-    refuse_files_of(&context.config.database.path, file)?;
-    refuse_what_is_no_export(file)?;
     let failed = || format!("cannot write {}", file.display());
+    let place = place_of(file).with_context(failed)?;
+    refuse_files_of(&context.config.database.path, &place)?;
+    refuse_what_is_no_export(file)?;
     // Under another name until it is whole: who reads FILE never sees half of it.
-    let temporary = temporary_beside(file)?;
+    let temporary = temporary_beside(&place)?;
     let exported = write(context, &mut database, organisation, form, temporary.as_file())
         .map_err(|error| of_output(error, failed()))?;
-    temporary.as_file().sync_all().with_context(failed)?;
-    temporary.persist(file).map_err(|error| error.error).with_context(failed)?;
+    sync(temporary.as_file()).with_context(failed)?;
+    temporary.persist(place).map_err(|error| error.error).with_context(failed)?;
     context.output.print(&Exported { exported, file }, |done| {
         format!("Exported {} to {}.", counted(done.exported, "customer"), done.file.display())
     })

@@ -1,7 +1,5 @@
 //! `customer show`
 
-use std::time::Duration;
-
 use serde::Serialize;
 
 use super::list::ListedCustomer;
@@ -9,7 +7,7 @@ use super::{Who, find, mailboxes, own_forms};
 use crate::cli::Context;
 use crate::cli::attempts::{ShownAttempt, attempts_table};
 use crate::cli::output::{or_dash, table};
-use crate::config::Period;
+use crate::config::SessionConfig;
 use crate::domain::Timestamp;
 use crate::store::{AttemptFilter, BanRow, Session};
 
@@ -52,7 +50,6 @@ struct ShownSession {
 
 pub(super) fn run(context: &Context, who: &Who) -> anyhow::Result<()> {
     let now = context.clock.now();
-    let idle_timeout = context.config.session.idle_timeout.map(Period::get);
     let shown = context.open_database()?.read(|tx| {
         let customer = find(context, tx, who)?;
         let filter = AttemptFilter {
@@ -64,7 +61,7 @@ pub(super) fn run(context: &Context, who: &Who) -> anyhow::Result<()> {
             ..AttemptFilter::default()
         };
         let (referred, referred_customers) = tx.list_referred(customer.id, SHOWN)?;
-        let session = |session: Session| shown_session(session, idle_timeout, now);
+        let session = |session: Session| shown_session(session, context.config.session, now);
         anyhow::Ok(ShownCustomer {
             bans: tx.list_bans(customer.id)?.into_iter().map(|ban| shown_ban(ban, now)).collect(),
             sessions: tx.list_sessions(customer.id, SHOWN)?.into_iter().map(session).collect(),
@@ -87,12 +84,12 @@ fn shown_ban(ban: BanRow, now: Timestamp) -> ShownBan {
     }
 }
 
-fn shown_session(session: Session, idle_timeout: Option<Duration>, now: Timestamp) -> ShownSession {
+fn shown_session(session: Session, rules: SessionConfig, now: Timestamp) -> ShownSession {
     ShownSession {
-        alive: session.is_alive(idle_timeout, now),
+        alive: session.is_alive(rules, now),
+        expires_at: session.ends_at(rules),
         ip: session.ip,
         created_at: session.created_at,
-        expires_at: session.expires_at,
         last_seen_at: session.last_seen_at,
     }
 }

@@ -30,6 +30,13 @@ pub(super) fn run(context: &Context, hint: &str, overlap: Period) -> anyhow::Res
     let end = now + overlap.get();
     let (old, new, expires_at) = context.open_database()?.write(|tx| {
         let old = find_by_hint(tx.list_keys()?, hint, now, |row| row.state(now) == KeyState::Active)?;
+        // The file would no longer control it, and everybody knows it.
+        if ApiKey::is_digest_of_demo(&old.digest) {
+            bail!(
+                "{} is a published demo key: create another (magic-auth key create), and remove it from api_keys",
+                name(&old)
+            );
+        }
         // It would be given the life that the old one has left.
         if let Some(at) = old.rotated_at {
             bail!(

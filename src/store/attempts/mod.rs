@@ -44,6 +44,8 @@ pub struct ThrottledAttempt {
     pub at: Timestamp,
     /// How many alike.
     pub count: u32,
+    /// Whether the mailbox had too many already: it was asked last, and nothing was taken from it.
+    pub is_refused: bool,
 }
 
 /// An attempt that has ended.
@@ -117,20 +119,23 @@ impl Tx<'_> {
         let mut throttled = self.list_keys()?;
         throttled.retain(|key| key.kind != KeyKind::Root);
         let mut statement = self.prepare(
-            "SELECT at, mailbox, ip, count, api_key_id FROM login_attempts
+            "SELECT at, mailbox, ip, count, api_key_id, organisation_id, outcome = 'E006' FROM login_attempts
             WHERE id > ?1 AND mailbox IS NOT NULL ORDER BY id",
         )?;
         let mut rows = statement.query([self.find_attempt_before(start)?.0])?;
         while let Some(row) = rows.next()? {
             let at = row.get(0)?;
             let id: ApiKeyId = row.get(4)?;
-            let Some(key) = throttled.iter().find(|key| key.id == id).filter(|_| at >= start) else { continue };
+            if at < start || !throttled.iter().any(|key| key.id == id) {
+                continue;
+            }
             tell(ThrottledAttempt {
-                organisation: key.organisation,
+                organisation: row.get(5)?,
                 mailbox: row.get(1)?,
                 ip: row.get_ref(2)?.as_str().ok().and_then(|ip| ClientIp::parse(ip).ok()),
                 at,
                 count: row.get(3)?,
+                is_refused: row.get(6)?,
             });
         }
         Ok(())

@@ -200,6 +200,12 @@ fn a_backup_never_replaces_what_is_no_backup() {
     said(folder, "backup", &other);
     std::fs::write(in_folder(folder, "other.db-wal"), "of a database in use").unwrap();
     assert_snapshot!(refusal("other.db"), @"magic-auth: FOLDER/other.db-wal is beside it, so the file may be a database in use: name a stand-alone file, such as magic-auth backup makes");
+    let notes = in_folder(folder, "notes.db");
+    Connection::open(&notes).unwrap().execute_batch("CREATE TABLE notes (text)").unwrap();
+    assert_snapshot!(refusal("notes.db"), @"magic-auth: FOLDER/notes.db already exists and is not a backup: name another file");
+    // What was once a server's place, and has nothing in it.
+    std::fs::write(in_folder(folder, "new.db.lock"), "").unwrap();
+    said(folder, "backup", &in_folder(folder, "new.db"));
     assert_eq!(app.shop().sign_in(JAN).code(), "");
     assert_snapshot!(error(folder, &["backup", "-"]), @"magic-auth: a backup cannot go to standard output: name a file");
     assert_snapshot!(error(folder, &["restore", "-"]), @"magic-auth: a backup cannot come from standard input: name a file");
@@ -406,6 +412,22 @@ fn a_backup_in_wal_mode_is_restored_as_one_file() {
     said(&folder, "restore", &backup);
     assert_eq!(customers(&in_folder(&folder, "magic-auth.db")), [JAN]);
     assert_eq!(litter(&folder).len(), 1, "{:?}", litter(&folder));
+}
+
+#[test]
+fn the_wal_of_a_database_that_is_gone_or_empty_is_kept() {
+    for is_empty in [false, true] {
+        let (folder, backup) = folder_with_backup();
+        let database = in_folder(&folder, "magic-auth.db");
+        std::fs::remove_file(&database).unwrap();
+        if is_empty {
+            std::fs::write(&database, "").unwrap();
+        }
+        std::fs::write(in_folder(&folder, "magic-auth.db-wal"), "its wal").unwrap();
+        said(&folder, "restore", &backup);
+        let kept = litter(&folder).into_iter().find(|name| name.ends_with("-wal")).unwrap();
+        assert_eq!(std::fs::read_to_string(in_folder(&folder, &kept)).unwrap(), "its wal");
+    }
 }
 
 #[test]

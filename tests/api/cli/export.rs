@@ -179,7 +179,7 @@ fn what_is_no_file_or_the_databases_own_is_not_replaced() {
     exit code 1
     ");
     assert_snapshot!(export_to(folder, "link.csv", &[]), @"
-    magic-auth: FOLDER/link.csv is the database itself or belongs to it: name another file
+    magic-auth: FOLDER/magic-auth.db is the database itself or belongs to it: name another file
     exit code 1
     ");
     // By a name that does not say where, too, and before it is there.
@@ -208,23 +208,38 @@ fn what_is_no_file_or_the_databases_own_is_not_replaced() {
 fn no_other_file_than_an_earlier_export_is_replaced() {
     let folder = shop();
     imported(&folder, CSV);
-    for (name, content) in [("empty.csv", ""), ("earlier.csv", CSV), ("earlier.jsonl", "{\"email\":null}\n")] {
+    for (name, content) in [("empty.csv", ""), ("earlier.csv", CSV), ("windows.csv", &CSV.replace('\n', "\r\n"))] {
         write(&folder, name, content);
+    }
+    export_to(&folder, "earlier.jsonl", &[]);
+    for name in ["empty.csv", "earlier.csv", "windows.csv", "earlier.jsonl"] {
         assert!(export_to(&folder, name, &[]).starts_with("Exported 3 customers to "), "{name}");
     }
     write(&folder, "shop.csv", "email,phone\njan@barasek.com,\n");
+    write(&folder, "shop.jsonl", "{\"email\":\"jan@barasek.com\"}\n");
     assert_snapshot!(export_to(&folder, "shop.csv", &[]), @"
     magic-auth: FOLDER/shop.csv already exists and is not an export: name another file
     exit code 1
     ");
     let backup = folder.path().join("backup.db");
     assert!(cli(&folder, &["backup", backup.to_str().unwrap()]).status.success());
-    for name in ["config.toml", "backup.db", "shop.csv"] {
+    for name in ["config.toml", "backup.db", "shop.csv", "shop.jsonl"] {
         let before = std::fs::read(folder.path().join(name)).unwrap();
         let said = export_to(&folder, name, &[]);
         assert!(said.contains("already exists and is not an export: name another file"), "{said}");
         assert!(std::fs::read(folder.path().join(name)).unwrap() == before, "{name} was changed");
     }
+}
+
+#[test]
+fn an_export_goes_where_ones_own_link_leads() {
+    let folder = shop();
+    imported(&folder, CSV);
+    let real = write(&folder, "real.csv", "");
+    std::os::unix::fs::symlink(&real, folder.path().join("customers.csv")).unwrap();
+    export_to(&folder, "customers.csv", &[]);
+    assert!(folder.path().join("customers.csv").is_symlink());
+    assert_eq!(std::fs::read_to_string(real).unwrap(), CSV);
 }
 
 #[test]

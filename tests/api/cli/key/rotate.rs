@@ -202,3 +202,11 @@ fn the_old_key_goes_on_with_the_quota_that_is_left_of_it() {
     let new = rotate(&app, SHOP, &[]);
     assert_eq!((remaining(SHOP).as_str(), remaining(&new).as_str()), ("1", "2"));
 }
+
+#[test]
+fn a_demo_key_is_not_rotated_for_it_would_stay_in_force() {
+    let demo = "PRODPGrFxpGEtrOZfuWhnoJohUYBXuOE";
+    let app = spawn_app_with(&format!("[[organisation]]\nname = \"demo\"\napi_keys = [\"{demo}\"]"));
+    assert_snapshot!(error(&app.folder, &["key", "rotate", "XuOE"]), @"magic-auth: PROD…XuOE of demo is a published demo key: create another (magic-auth key create), and remove it from api_keys");
+    assert_eq!(app.client(demo).ping().status, 200);
+}
