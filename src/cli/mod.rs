@@ -151,7 +151,7 @@ impl Context {
     fn open_organisation(&self, path: &Path, name: Option<&str>) -> anyhow::Result<(Database, OrganisationId)> {
         let configured: Vec<_> = self.config.organisations.iter().map(|known| known.name.as_str()).collect();
         let mut database = match Database::open_existing(path) {
-            Err(OpenError::Missing { .. }) => {
+            Err(OpenError::Missing(_)) => {
                 // Nothing is made for an organisation that is nowhere.
                 pick(&configured, |known| known, name)?;
                 Database::open(path)?

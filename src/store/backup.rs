@@ -1,13 +1,12 @@
 //! A backup: a copy of the database, also while a server works on it.
 
-use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 
 use super::copy::{Contents, PendingCopy, refuse_files_of, refuse_journals, refuse_served};
-use super::place::place_of;
+use super::place::{look_at, place_of};
 use super::schema::{self, SchemaError};
 use super::{CopyError, connection};
 
@@ -38,15 +37,14 @@ fn place_of_backup(database: &Path, file: &Path) -> Result<PathBuf, CopyError> {
     let place = place_of(file).map_err(&failed)?;
     refuse_files_of(database, &place)?;
     refuse_journals(&place)?;
-    match std::fs::metadata(&place) {
-        Ok(found) if !found.is_file() => return Err(CopyError::NotAFile { path: place }),
-        Ok(found) if found.len() > 0 => {
+    match look_at(&place).map_err(failed)? {
+        Some(found) if !found.is_file() => return Err(CopyError::NotAFile(place)),
+        Some(found) if found.len() > 0 => {
             refuse_served(&place)?;
             if !is_ours(&place) {
-                return Err(CopyError::NotABackup { path: place });
+                return Err(CopyError::NotABackup(place));
             }
         }
-        Err(cause) if cause.kind() != ErrorKind::NotFound => return Err(failed(cause)),
         _ => {}
     }
     Ok(place)

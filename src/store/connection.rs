@@ -46,7 +46,7 @@ pub(super) fn open_existing(path: &Path) -> Result<Connection, OpenError> {
     match std::fs::metadata(path) {
         Ok(metadata) if metadata.len() > 0 => open_writer(path),
         // With nothing in it, it stays so.
-        _ => Err(OpenError::Missing { path: path.to_owned() }),
+        _ => Err(OpenError::Missing(path.to_owned())),
     }
 }
 

@@ -21,65 +21,35 @@ pub enum CopyError {
     #[error(transparent)]
     Open(#[from] OpenError),
     /// A server has the database open.
-    #[error("a magic-auth server is using the database {}: stop it first", path.display())]
-    InUse {
-        /// The database.
-        path: PathBuf,
-    },
+    #[error("a magic-auth server is using the database {}: stop it first", .0.display())]
+    InUse(PathBuf),
     /// Another program has the database open.
-    #[error("another program has the database {} open: end it, or wait for it, and try again", path.display())]
-    Busy {
-        /// The database.
-        path: PathBuf,
-    },
+    #[error("another program has the database {} open: end it, or wait for it, and try again", .0.display())]
+    Busy(PathBuf),
     /// The database belongs to another user, to whom the system does not let a file be given.
-    #[error("the database {} belongs to another user: run this command as the server's user", path.display())]
-    NotTheOwner {
-        /// The database.
-        path: PathBuf,
-    },
+    #[error("the database {} belongs to another user: run this command as the server's user", .0.display())]
+    NotTheOwner(PathBuf),
     /// The file that was named is the database, or one that belongs to it.
-    #[error("{} is the database itself or belongs to it: name another file", path.display())]
-    IsDatabase {
-        /// The file.
-        path: PathBuf,
-    },
+    #[error("{} is the database itself or belongs to it: name another file", .0.display())]
+    IsDatabase(PathBuf),
     /// What was named is there and not a file.
-    #[error("{} is not a file: name one", path.display())]
-    NotAFile {
-        /// What was named.
-        path: PathBuf,
-    },
+    #[error("{} is not a file: name one", .0.display())]
+    NotAFile(PathBuf),
     /// The file that would be replaced is no database.
-    #[error("{} already exists and is not a backup: name another file", path.display())]
-    NotABackup {
-        /// The file.
-        path: PathBuf,
-    },
+    #[error("{} already exists and is not a backup: name another file", .0.display())]
+    NotABackup(PathBuf),
     /// What SQLite would take for a part of the copy stands beside its place.
-    #[error("{} is beside it, so the file may be a database in use: name a stand-alone file, such as magic-auth backup makes", path.display())]
-    HasJournal {
-        /// The journal.
-        path: PathBuf,
-    },
+    #[error("{} is beside it, so the file may be a database in use: name a stand-alone file, such as magic-auth backup makes", .0.display())]
+    HasJournal(PathBuf),
     /// The lock of a server stands beside the file that would be replaced.
-    #[error("{} is beside it, so the file is a server's database and no backup: name another file", path.display())]
-    HasLock {
-        /// The lock.
-        path: PathBuf,
-    },
+    #[error("{} is beside it, so the file is a server's database and no backup: name another file", .0.display())]
+    HasLock(PathBuf),
     /// The folder is not there.
-    #[error("the folder {} does not exist: create it first", path.display())]
-    NoFolder {
-        /// The folder.
-        path: PathBuf,
-    },
+    #[error("the folder {} does not exist: create it first", .0.display())]
+    NoFolder(PathBuf),
     /// The copy is no database of this program.
-    #[error("{} is not a magic-auth backup: name another file", path.display())]
-    Foreign {
-        /// What was copied.
-        path: PathBuf,
-    },
+    #[error("{} is not a magic-auth backup: name another file", .0.display())]
+    Foreign(PathBuf),
     /// The copy is damaged, and so is what it is a copy of.
     #[error("{} is damaged: {finding}: {REMEDY}", path.display())]
     Damaged {
@@ -171,7 +141,7 @@ impl PendingCopy {
         let own = self.file.as_file().metadata().map_err(CopyError::write(&self.place))?;
         if (own.uid(), own.gid()) != (replaced.uid(), replaced.gid()) {
             let given = fchown(self.file.as_file(), Some(replaced.uid()), Some(replaced.gid()));
-            given.map_err(|_| CopyError::NotTheOwner { path: self.place.clone() })?;
+            given.map_err(|_| CopyError::NotTheOwner(self.place.clone()))?;
         }
         Ok(())
     }
@@ -191,7 +161,7 @@ impl PendingCopy {
         let unusable = CopyError::unusable(origin);
         let connection = connection::open_unchanged(self.path()).map_err(&unusable)?;
         let version = match schema::recognise(&connection) {
-            Ok(0) | Err(SchemaError::Foreign) => return Err(CopyError::Foreign { path: origin.to_owned() }),
+            Ok(0) | Err(SchemaError::Foreign) => return Err(CopyError::Foreign(origin.to_owned())),
             Err(SchemaError::Database(cause)) => return Err(unusable(cause)),
             Err(error) => return Err(OpenError::at(origin, error).into()),
             Ok(version) => version,
@@ -222,7 +192,7 @@ pub fn temporary_beside(place: &Path) -> Result<NamedTempFile, CopyError> {
     let folder = folder_of(place);
     let failed = CopyError::write(place);
     if !is_folder(folder).map_err(&failed)? {
-        return Err(CopyError::NoFolder { path: folder.to_owned() });
+        return Err(CopyError::NoFolder(folder.to_owned()));
     }
     let file = tempfile::Builder::new().prefix(".magic-auth-").suffix(".part").tempfile_in(folder);
     file.map_err(failed)
@@ -240,7 +210,7 @@ pub fn refuse_files_of(database: &Path, file: &Path) -> Result<(), CopyError> {
     let (place, database) = (in_real_folder(file), real_path(database));
     let own = ["", "-wal", "-journal", "-shm", ".lock"].map(|suffix| beside(&database, suffix));
     if own.iter().any(|own| *own == place || (identity(own).is_some() && identity(own) == identity(file))) {
-        return Err(CopyError::IsDatabase { path: file.to_owned() });
+        return Err(CopyError::IsDatabase(file.to_owned()));
     }
     Ok(())
 }
@@ -250,7 +220,7 @@ pub fn refuse_files_of(database: &Path, file: &Path) -> Result<(), CopyError> {
 pub(super) fn refuse_journals(file: &Path) -> Result<(), CopyError> {
     let is_filled = |path: &PathBuf| std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0);
     match JOURNALS.map(|suffix| beside(file, suffix)).into_iter().find(is_filled) {
-        Some(path) => Err(CopyError::HasJournal { path }),
+        Some(path) => Err(CopyError::HasJournal(path)),
         None => Ok(()),
     }
 }
@@ -259,5 +229,5 @@ pub(super) fn refuse_journals(file: &Path) -> Result<(), CopyError> {
 /// always does.
 pub(super) fn refuse_served(file: &Path) -> Result<(), CopyError> {
     let lock = beside(file, ".lock");
-    if lock.exists() { Err(CopyError::HasLock { path: lock }) } else { Ok(()) }
+    if lock.exists() { Err(CopyError::HasLock(lock)) } else { Ok(()) }
 }

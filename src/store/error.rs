@@ -95,29 +95,17 @@ impl BatchError {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// There is no such file, or there is nothing in it yet.
-    #[error("there is no database {}: start the server once, or name another configuration with --config", path.display())]
-    Missing {
-        /// The file.
-        path: PathBuf,
-    },
+    #[error("there is no database {}: start the server once, or name another configuration with --config", .0.display())]
+    Missing(PathBuf),
     /// What was named is there and not a file.
-    #[error("the database {} is not a file: name a file in [database] path", path.display())]
-    NotAFile {
-        /// What was named.
-        path: PathBuf,
-    },
+    #[error("the database {} is not a file: name a file in [database] path", .0.display())]
+    NotAFile(PathBuf),
     /// The folder is not there.
-    #[error("the folder {} for the database does not exist: create it, or name another in [database] path", path.display())]
-    NoFolder {
-        /// The folder.
-        path: PathBuf,
-    },
+    #[error("the folder {} for the database does not exist: create it, or name another in [database] path", .0.display())]
+    NoFolder(PathBuf),
     /// The file is gone, or empty, and its WAL is not.
-    #[error("the database {} is missing or empty, but its -wal is there and holds what was written last: put the file back, restore a backup, or delete the -wal too to begin anew", path.display())]
-    WalAlone {
-        /// The file that belongs to it.
-        path: PathBuf,
-    },
+    #[error("the database {} is missing or empty, but its -wal is there and holds what was written last: put the file back, restore a backup, or delete the -wal too to begin anew", .0.display())]
+    WalAlone(PathBuf),
     /// Nothing can be made in the folder.
     #[error("the database cannot be created in the folder {}: {cause}", path.display())]
     ForbiddenFolder {
@@ -153,11 +141,8 @@ pub enum OpenError {
         user: u32,
     },
     /// The file is on a file system that can only be read.
-    #[error("the database {} is read-only here: look in the system log for a disk error or, under systemd, add its folder to ReadWritePaths=", path.display())]
-    ReadOnly {
-        /// The file.
-        path: PathBuf,
-    },
+    #[error("the database {} is read-only here: look in the system log for a disk error or, under systemd, add its folder to ReadWritePaths=", .0.display())]
+    ReadOnly(PathBuf),
     /// It cannot be told whether a file is there.
     #[error("cannot look at {}: {cause}", path.display())]
     Look {
@@ -167,11 +152,8 @@ pub enum OpenError {
         cause: io::Error,
     },
     /// Another file took the place of the one that was being opened.
-    #[error("the database {} or its -wal was removed or replaced while it was being opened: try again; if it is missing, put it back", path.display())]
-    Replaced {
-        /// The file.
-        path: PathBuf,
-    },
+    #[error("the database {} or its -wal was removed or replaced while it was being opened: try again; if it is missing, put it back", .0.display())]
+    Replaced(PathBuf),
     /// SQLite cannot open or set up the file.
     #[error("cannot open the database {}: {}", path.display(), told(cause))]
     Unusable {
@@ -209,11 +191,8 @@ pub enum OpenError {
         known: i64,
     },
     /// The file is a database, but not one of this program.
-    #[error("the database {} was not made by magic-auth: name another file in [database] path", path.display())]
-    Foreign {
-        /// The file.
-        path: PathBuf,
-    },
+    #[error("the database {} was not made by magic-auth: name another file in [database] path", .0.display())]
+    Foreign(PathBuf),
     /// The file system cannot do what a WAL needs.
     #[error("the database {} cannot be used in WAL mode, but only in mode {mode}: put it on a local file system", path.display())]
     NoWal {
@@ -226,11 +205,8 @@ pub enum OpenError {
     #[error("the SQLite library {0} can lose commits in WAL mode: 3.51.3 or newer is needed")]
     UnsafeLibrary(&'static str),
     /// Another server has the file.
-    #[error("another magic-auth server is using the database {}: stop it first, or name another file in [database] path", path.display())]
-    InUse {
-        /// The file.
-        path: PathBuf,
-    },
+    #[error("another magic-auth server is using the database {}: stop it first, or name another file in [database] path", .0.display())]
+    InUse(PathBuf),
     /// The lock beside the file cannot be made.
     #[error("cannot lock the database with {}: {cause}", path.display())]
     Lock {
@@ -252,9 +228,9 @@ impl OpenError {
             SchemaError::Database(cause) => Self::Unusable { path, cause },
             SchemaError::Newer(found) => Self::Newer { path, found, known: VERSION },
             // Whoever was to make it was killed before anything was in it.
-            SchemaError::Older(0) => Self::Missing { path },
+            SchemaError::Older(0) => Self::Missing(path),
             SchemaError::Older(found) => Self::Older { path, found, known: VERSION },
-            SchemaError::Foreign => Self::Foreign { path },
+            SchemaError::Foreign => Self::Foreign(path),
         }
     }
 }

@@ -49,9 +49,8 @@ pub use customers::{
 pub use error::{BatchError, OpenError, StoreError};
 pub use ip_intelligence::{IpIntelligence, IpOrigin};
 pub use lock::ServerLock;
-pub use open_file::wal_size;
 pub use organisations::OrganisationRow;
-pub use place::{check_place, folder_of, place_of, real_path, sync};
+pub use place::{check_place, folder_of, place_of, real_path, sync, wal_size};
 pub use residue::Residue;
 pub use restore::{Restored, restore};
 pub use sessions::{NewSession, Session};

@@ -1,6 +1,5 @@
 //! The files that the writer has open: which they are, and how it waits for others who have them.
 
-use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +9,7 @@ use log::{error, info};
 use rusqlite::Connection;
 
 use super::connection::{self, wait_for_lock};
-use super::place::{beside, real_path};
+use super::place::{look_at, wal_of};
 use super::{BatchError, OpenError};
 
 /// How many seconds the writer waits for a lock that another process has: a command writes for milliseconds, so
@@ -60,7 +59,7 @@ impl Files {
                 let path = path.to_owned();
                 Ok(Self { path, wal, inodes: [file, of_wal], are_gone: AtomicBool::new(false) })
             }
-            _ => Err(OpenError::Replaced { path: path.to_owned() }),
+            _ => Err(OpenError::Replaced(path.to_owned())),
         }
     }
 
@@ -82,22 +81,8 @@ impl Files {
     }
 }
 
-/// `None`: there is no such file. That it cannot be told is another matter, and may pass.
+/// `None`: there is no such file. That it cannot be told may pass.
 pub(super) fn inode(path: &Path) -> Result<Option<Inode>, OpenError> {
-    match std::fs::metadata(path) {
-        Ok(metadata) => Ok(Some((metadata.dev(), metadata.ino()))),
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(cause) => Err(OpenError::Look { path: path.to_owned(), cause }),
-    }
-}
-
-/// How many bytes the WAL of this database has; none when there is no WAL.
-#[must_use]
-pub fn wal_size(path: &Path) -> u64 {
-    std::fs::metadata(wal_of(path)).map_or(0, |metadata| metadata.len())
-}
-
-/// SQLite puts it beside the file, and not beside a link to it.
-fn wal_of(path: &Path) -> PathBuf {
-    beside(&real_path(path), "-wal")
+    let found = look_at(path).map_err(|cause| OpenError::Look { path: path.to_owned(), cause })?;
+    Ok(found.map(|metadata| (metadata.dev(), metadata.ino())))
 }

@@ -2,7 +2,7 @@
 //! SQLite says less.
 
 use std::ffi::OsString;
-use std::fs::{File, Permissions};
+use std::fs::{File, Metadata, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use rustix::fs::{Access, access, fsync};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-use super::{OpenError, wal_size};
+use super::OpenError;
 
 /// That there is a file which this user may read and write, or a folder in which it can be made, and that nothing would be
 /// lost by making it.
@@ -28,7 +28,7 @@ pub(super) fn refuse_wal_alone(path: &Path) -> Result<(), OpenError> {
     // In this order, for who makes a database makes its WAL last.
     let has_wal = wal_size(path) > 0;
     let is_empty = std::fs::metadata(path).map_or(true, |metadata| metadata.len() == 0);
-    if has_wal && is_empty { Err(OpenError::WalAlone { path: path.to_owned() }) } else { Ok(()) }
+    if has_wal && is_empty { Err(OpenError::WalAlone(path.to_owned())) } else { Ok(()) }
 }
 
 /// That this user may read and write the file and make others beside it or, when there is no file, that one can be made.
@@ -37,13 +37,13 @@ pub(super) fn check_access(path: &Path) -> Result<(), OpenError> {
     let folder = folder_of(&real);
     let Ok(metadata) = std::fs::metadata(path) else { return check_folder(folder) };
     if metadata.is_dir() {
-        return Err(OpenError::NotAFile { path: path.to_owned() });
+        return Err(OpenError::NotAFile(path.to_owned()));
     }
     let user = geteuid().as_raw();
     access(path, Access::READ_OK | Access::WRITE_OK)
         .map_err(|cause| refused(path.to_owned(), metadata.uid(), user, cause))?;
     access(folder, TO_MAKE_FILES).map_err(|cause| match cause {
-        Errno::ROFS => OpenError::ReadOnly { path: path.to_owned() },
+        Errno::ROFS => OpenError::ReadOnly(path.to_owned()),
         _ => OpenError::FolderOfOthers { folder: folder.to_owned(), user },
     })
 }
@@ -53,7 +53,7 @@ const TO_MAKE_FILES: Access = Access::WRITE_OK.union(Access::EXEC_OK);
 
 fn refused(path: PathBuf, owner: u32, user: u32, cause: Errno) -> OpenError {
     match cause {
-        Errno::ROFS => OpenError::ReadOnly { path },
+        Errno::ROFS => OpenError::ReadOnly(path),
         _ if owner == user => OpenError::Mode { path, user },
         _ => OpenError::NotTheOwner { path, owner, user },
     }
@@ -62,18 +62,23 @@ fn refused(path: PathBuf, owner: u32, user: u32, cause: Errno) -> OpenError {
 fn check_folder(folder: &Path) -> Result<(), OpenError> {
     let forbidden = |cause| OpenError::ForbiddenFolder { path: folder.to_owned(), cause };
     if !is_folder(folder).map_err(forbidden)? {
-        return Err(OpenError::NoFolder { path: folder.to_owned() });
+        return Err(OpenError::NoFolder(folder.to_owned()));
     }
     access(folder, TO_MAKE_FILES).map_err(|cause| forbidden(cause.into()))
 }
 
-/// Whether there is such a folder. That it cannot be told is another matter.
-pub(super) fn is_folder(path: &Path) -> io::Result<bool> {
+/// What stands there, if anything does. That it cannot be told is another matter.
+pub(super) fn look_at(path: &Path) -> io::Result<Option<Metadata>> {
     match std::fs::metadata(path) {
-        Ok(found) => Ok(found.is_dir()),
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
+        Ok(found) => Ok(Some(found)),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(cause) => Err(cause),
     }
+}
+
+/// Whether there is such a folder.
+pub(super) fn is_folder(path: &Path) -> io::Result<bool> {
+    Ok(look_at(path)?.is_some_and(|found| found.is_dir()))
 }
 
 /// Makes a file that is not there yet, for nobody but its owner to open. So is one that is there with nothing in it. When
@@ -124,6 +129,17 @@ pub fn place_of(file: &Path) -> io::Result<PathBuf> {
 #[must_use]
 pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// How many bytes the WAL of this database has; none when there is no WAL.
+#[must_use]
+pub fn wal_size(path: &Path) -> u64 {
+    std::fs::metadata(wal_of(path)).map_or(0, |metadata| metadata.len())
+}
+
+/// SQLite puts it beside the file, and not beside a link to it.
+pub(super) fn wal_of(path: &Path) -> PathBuf {
+    beside(&real_path(path), "-wal")
 }
 
 /// The path with `suffix` at its end.

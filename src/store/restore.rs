@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, ErrorCode};
 
 use super::copy::{Contents, JOURNALS, PendingCopy, refuse_files_of, refuse_journals};
-use super::place::{beside, real_path, sync_folder_of};
+use super::place::{beside, look_at, real_path, sync_folder_of};
 use super::schema::{self, SchemaError};
 use super::{CopyError, OpenError, ServerLock, connection};
 use crate::domain::Timestamp;
@@ -32,21 +32,18 @@ pub fn restore(database: &Path, file: &Path, now: Timestamp) -> Result<Restored,
     let database = real_path(&std::path::absolute(database).map_err(CopyError::write(database))?);
     refuse_files_of(&database, file)?;
     if file.exists() && !file.is_file() {
-        return Err(CopyError::NotAFile { path: file.to_owned() });
+        return Err(CopyError::NotAFile(file.to_owned()));
     }
     let copy = PendingCopy::beside(&database)?;
     let _lock = ServerLock::take(&database).map_err(|error| match error {
-        OpenError::InUse { path } => CopyError::InUse { path },
+        OpenError::InUse(path) => CopyError::InUse(path),
         other => other.into(),
     })?;
     refuse_journals(file)?;
     copy.fill(file)?;
     let contents = copy.check(file)?;
 
-    let earlier = match std::fs::metadata(&database) {
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => None,
-        earlier => Some(earlier.map_err(CopyError::read(&database))?),
-    };
+    let earlier = look_at(&database).map_err(CopyError::read(&database))?;
     let mut seized = None;
     if let Some(earlier) = &earlier {
         copy.give_to_owner_of(earlier)?;
@@ -68,7 +65,7 @@ fn seize(database: &Path) -> Result<Option<Connection>, CopyError> {
     let is_locked = |cause: &rusqlite::Error| cause.sqlite_error_code() == Some(ErrorCode::DatabaseBusy);
     match try_to_seize(database) {
         Ok(connection) => Ok(Some(connection)),
-        Err(SchemaError::Database(cause)) if is_locked(&cause) => Err(CopyError::Busy { path: database.to_owned() }),
+        Err(SchemaError::Database(cause)) if is_locked(&cause) => Err(CopyError::Busy(database.to_owned())),
         Err(SchemaError::Database(_)) => Ok(None),
         Err(error) => Err(OpenError::at(database, error).into()),
     }

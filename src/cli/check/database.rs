@@ -25,7 +25,7 @@ pub(super) fn check(context: &Context) -> (Vec<Finding>, Option<Facts>) {
     let path = &context.config.database.path;
     let (mut findings, facts) = match Database::open_existing(path) {
         Ok(mut database) => (check_content(path, &database), ask(context, &mut database).ok()),
-        Err(OpenError::Missing { .. }) => (vec![check_missing(path)], Some(Facts::default())),
+        Err(OpenError::Missing(_)) => (vec![check_missing(path)], Some(Facts::default())),
         Err(OpenError::Older { found, known, .. }) => {
             let message = format!("version {found}: the server upgrades it to {known}");
             (vec![Finding::new("schema", State::Ok, message)], None)

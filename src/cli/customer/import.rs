@@ -270,7 +270,7 @@ fn copy_of(database: &Path) -> anyhow::Result<TempDir> {
         tempfile::Builder::new().prefix(".magic-auth-").tempdir_in(folder_of(&real_path(database))).context(failed)?;
     // That it can be imported into is said of itself, not of the copy.
     match Database::open_existing(database) {
-        Err(OpenError::Missing { .. }) => {}
+        Err(OpenError::Missing(_)) => {}
         opened => {
             drop(opened?);
             back_up(database, &folder.path().join(COPY)).context(failed)?;
