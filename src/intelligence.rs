@@ -169,7 +169,7 @@ impl Intelligence {
     async fn find_out(&self, ip: IpAddr) -> (IpFacts, bool) {
         let mut facts = self.geoip.look_up(ip);
         let Some(dns) = self.reverse_dns.as_ref().filter(|_| facts.kind.is_public()) else { return (facts, true) };
-        let answer = dns.host_name(ip).await;
+        let answer = dns.host_name(facts.embedded.map_or(ip, IpAddr::V4)).await;
         let is_complete = answer.is_ok();
         facts.reverse_dns = answer.ok().flatten().map(|name| name.to_string());
         (facts, is_complete)

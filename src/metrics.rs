@@ -13,7 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::domain::Outcome;
+use crate::domain::{Outcome, Refusal};
 
 /// All that is counted and measured.
 #[derive(Debug)]
@@ -104,7 +104,12 @@ fn durations() -> Histogram {
 
 impl Default for Metrics {
     fn default() -> Self {
-        let (sign_ins, requests) = (Family::default(), Family::default());
+        let sign_ins = Family::<[(&'static str, &'static str); 1], Counter>::default();
+        // From nothing on: of the first failure, too, it is seen that there is one more.
+        for outcome in Refusal::ALL.map(Outcome::Refused).into_iter().chain([Outcome::SignedIn, Outcome::Denied]) {
+            drop(sign_ins.get_or_create(&[("outcome", outcome.as_str())]));
+        }
+        let requests = Family::default();
         let durations = Family::new_with_constructor(durations as fn() -> Histogram);
         let (writer, levels) = (WriterMetrics::default(), LevelGauges::default());
         let ignored_referrals = Counter::default();
@@ -115,7 +120,7 @@ impl Default for Metrics {
         registry.register("sign_ins", "Sign-in attempts by their outcome", sign_ins.clone());
         registry.register(
             "ignored_referrals",
-            "Sign-ins with a referralId that is malformed or names nobody",
+            "Sign-ins of new customers with a referralId that is malformed or names nobody",
             ignored_referrals.clone(),
         );
         registry.register("http_requests", "Answered requests", requests.clone());
@@ -189,6 +194,7 @@ impl LevelGauges {
             self.throttle_keys.get_or_create(&[("limit", limit)]).set(to_gauge(keys));
         }
         self.wal_bytes.set(to_gauge(levels.wal_bytes));
+        self.sessions.clear();
         if let Some(sessions) = levels.sessions {
             self.sessions.get_or_create(&[]).set(to_gauge(sessions));
         }

@@ -146,6 +146,9 @@ impl SignIn {
     ) -> Result<Answer, Overloaded> {
         let mut attempt =
             Attempt { organisation: key.organisation, api_key: key.id, mailbox: None, email: None, ip: request.ip };
+        if let Some(ip) = attempt.ip {
+            self.intelligence.note(ip);
+        }
         let Some(email) = request.email.take() else {
             let recorded = store.write(record_invalid_email(attempt.clone(), now)).await;
             return self.answer(recorded, attempt, now);
@@ -159,12 +162,11 @@ impl SignIn {
         if is_throttled && let Err(too_soon) = self.throttle.check(key.organisation, mailbox, request.ip) {
             return Ok(self.refuse(too_soon, attempt, now));
         }
-        if let Some(ip) = attempt.ip {
-            self.intelligence.note(ip);
-            if deny_reason(&self.policy.deny, &self.intelligence.geoip, ip.get()).is_some() {
-                self.unwritten.note(attempt, Outcome::Denied, now);
-                return Ok(Answer::Denied);
-            }
+        if let Some(ip) = attempt.ip
+            && deny_reason(&self.policy.deny, &self.intelligence.geoip, ip.get()).is_some()
+        {
+            self.unwritten.note(attempt, Outcome::Denied, now);
+            return Ok(Answer::Denied);
         }
         let candidate = Candidate {
             policy: self.policy.clone(),

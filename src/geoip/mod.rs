@@ -24,7 +24,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use log::{error, info};
+use log::{error, info, warn};
 use parking_lot::{Mutex, RwLock};
 
 pub use address::AddressKind;
@@ -61,9 +61,13 @@ impl GeoIp {
         let files = SourceFile::all(config);
         // Before they are read, so that what is changed meanwhile is not missed.
         let seen = files.iter().map(SourceFile::stamp).collect();
-        let sources: Result<_, _> = files.iter().map(|file| file.read().map(Arc::new)).collect();
+        let sources: Result<Vec<_>, _> = files.iter().map(|file| file.read().map(Arc::new)).collect();
+        let sources = sources?;
+        for source in sources.iter().filter(|source| source.is_empty_list()) {
+            warn!("the list {} is empty: a rule of [sign_in.deny] that needs it denies nobody", source.name);
+        }
         let hosting = HostingAsns::new(config.hosting_asns.as_deref());
-        Ok(Self { files, sources: RwLock::new(sources?), hosting, seen: Mutex::new(seen) })
+        Ok(Self { files, sources: RwLock::new(sources), hosting, seen: Mutex::new(seen) })
     }
 
     /// Whether there is nothing to ask about an address.
@@ -125,7 +129,7 @@ impl GeoIp {
             Err(error) => return error!("{error}; the contents read earlier stay in use"),
         };
         info!("read {} again: {}, made on {}", file.path.display(), source.name, source.date);
-        // What it was is given back behind the lock: nobody waits for a hundred megabytes.
+        // `before` keeps the old one alive until the lock is free: nobody waits while a hundred megabytes are given back.
         if let Some(place) = self.sources.write().get_mut(number) {
             *place = source;
         }

@@ -178,7 +178,7 @@ impl Source {
         Self { name, made_at, date: made_at.day(), content }
     }
 
-    fn is_empty_list(&self) -> bool {
+    pub(super) fn is_empty_list(&self) -> bool {
         matches!(&self.content, Content::List(_, networks) if networks.count() == 0)
     }
 }

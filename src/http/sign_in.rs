@@ -41,7 +41,7 @@ use crate::sign_in::{Answer, Overloaded, Request};
         body = SignInAnswer,
         description = "Signed in, or the code that says why not",
         headers(
-            ("Retry-After" = u64, description = "With E006: whole seconds after which an attempt is let through"),
+            ("Retry-After" = u64, description = "With E006: whole seconds before which no attempt is let through"),
             ("Cache-Control" = String, description = "With an identity: no-store")
         ),
         links(("account" = (

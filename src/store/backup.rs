@@ -1,8 +1,10 @@
 //! A backup: a copy of the database, also while a server works on it.
 
+use std::fs::File;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use rusqlite::ErrorCode;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 
 use super::copy::{Contents, PendingCopy, refuse_files_of, refuse_journals, refuse_served};
@@ -41,17 +43,22 @@ fn place_of_backup(database: &Path, file: &Path) -> Result<PathBuf, CopyError> {
         Some(found) if !found.is_file() => return Err(CopyError::NotAFile(place)),
         Some(found) if found.len() > 0 => {
             refuse_served(&place)?;
-            if !is_ours(&place) {
-                return Err(CopyError::NotABackup(place));
-            }
+            refuse_what_is_not_ours(&place)?;
         }
         _ => {}
     }
     Ok(place)
 }
 
-/// Whether it is a database of this program, of whichever version, as far as a damaged one still tells.
-fn is_ours(path: &Path) -> bool {
-    connection::open_unchanged(path)
-        .is_ok_and(|file| matches!(schema::recognise(&file), Ok(1..) | Err(SchemaError::Newer(_))))
+/// Refuses what is no database of this program, of whichever version, as far as a damaged one still tells.
+fn refuse_what_is_not_ours(place: &Path) -> Result<(), CopyError> {
+    File::open(place).map_err(CopyError::write(place))?;
+    let found = connection::open_unchanged(place).map_err(SchemaError::from).and_then(|file| schema::recognise(&file));
+    match found {
+        Ok(1..) | Err(SchemaError::Newer(_)) => Ok(()),
+        Err(SchemaError::Database(cause)) if cause.sqlite_error_code() != Some(ErrorCode::NotADatabase) => {
+            Err(CopyError::unusable(place)(cause))
+        }
+        _ => Err(CopyError::NotABackup(place.to_owned())),
+    }
 }

@@ -42,11 +42,10 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
 
 /// Opens a connection that reads and writes a file that is there, of the current schema or an earlier one.
 pub(super) fn open_existing(path: &Path) -> Result<Connection, OpenError> {
-    refuse_wal_alone(path)?;
     match std::fs::metadata(path) {
         Ok(metadata) if metadata.len() > 0 => open_writer(path),
         // With nothing in it, it stays so.
-        _ => Err(OpenError::Missing(path.to_owned())),
+        _ => refuse_wal_alone(path).and(Err(OpenError::Missing(path.to_owned()))),
     }
 }
 

@@ -30,7 +30,9 @@ pub enum StoreError {
     #[error("the transaction failed: {0}")]
     Batch(Arc<BatchError>),
     /// The file was moved away under the server.
-    #[error("the database or its -wal was removed or replaced while it was open: restore it and restart the server")]
+    #[error(
+        "the database or its -wal was removed or replaced while it was open: put it back, or stop the server, restore a backup, and start it again"
+    )]
     FileGone,
     /// No reader could be had.
     #[error("no connection to read with: {0}")]

@@ -67,8 +67,9 @@ impl Tx<'_> {
         self.find("SELECT due_at FROM ip_intelligence WHERE ip = ?1", [ip], |row| row.get(0))
     }
 
-    /// Deletes what has been due since before `before` of the next addresses behind `after`, of which at most `limit`
-    /// are looked at. Gives the last of them, or `None` at the end.
+    /// Deletes what has been due for longer than `kept_for` of the next addresses behind `after`, of which at most `limit` are
+    /// looked at, and lets what is due later than in so long be due then: it was stored when more was kept, or the clock was
+    /// ahead. Gives the last of them, or `None` at the end.
     ///
     /// # Errors
     /// When the database fails.
@@ -83,10 +84,10 @@ impl Tx<'_> {
         let sql = "SELECT ip FROM ip_intelligence WHERE ip > ?1 ORDER BY ip LIMIT ?2";
         let page: Vec<String> = self.list(sql, params![after, limit], |row| row.get(0))?;
         let Some(last) = page.last() else { return Ok(None) };
-        self.execute(
-            "DELETE FROM ip_intelligence WHERE ip > ?1 AND ip <= ?2 AND NOT due_at BETWEEN ?3 AND ?4",
-            params![after, last, now - kept_for, now + kept_for],
-        )?;
+        let before = params![after, last, now - kept_for];
+        self.execute("DELETE FROM ip_intelligence WHERE ip > ?1 AND ip <= ?2 AND due_at < ?3", before)?;
+        let latest = params![after, last, now + kept_for];
+        self.execute("UPDATE ip_intelligence SET due_at = ?3 WHERE ip > ?1 AND ip <= ?2 AND due_at > ?3", latest)?;
         Ok(ClientIp::parse(last).ok())
     }
 }

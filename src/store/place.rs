@@ -149,13 +149,15 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// Brings a file to the disk. On macOS that also empties the disk's own memory, which network shares refuse to do.
+/// Brings a file to the disk. On macOS that also empties the disk's own memory, which network shares do not know how to do.
 ///
 /// # Errors
 /// When it cannot be brought there.
 pub fn sync(file: &File) -> io::Result<()> {
     match file.sync_all() {
-        Err(cause) if cause.kind() == io::ErrorKind::Unsupported => Ok(fsync(file)?),
+        Err(cause) if matches!(Errno::from_io_error(&cause), Some(Errno::NOTSUP | Errno::INVAL | Errno::NOTTY)) => {
+            Ok(fsync(file)?)
+        }
         synced => synced,
     }
 }

@@ -95,9 +95,9 @@ pub(super) fn upgrade(connection: &mut Connection) -> Result<i64, SchemaError> {
 pub(super) fn recognise(connection: &Connection) -> Result<i64, SchemaError> {
     match version(connection)? {
         0 if is_empty(connection)? => Ok(0),
+        found if found < 1 || !has_our_tables(connection)? => Err(SchemaError::Foreign),
         newer if newer > VERSION => Err(SchemaError::Newer(newer)),
-        known if known > 0 && has_our_tables(connection)? => Ok(known),
-        _ => Err(SchemaError::Foreign),
+        known => Ok(known),
     }
 }
 
@@ -190,7 +190,8 @@ mod tests {
         assert_eq!(refusal(""), "version 0 is older than this program");
         assert_eq!(refusal("CREATE TABLE a (b)"), "not a database of this program");
         assert_eq!(refusal("CREATE TABLE a (b); PRAGMA user_version = 1"), "not a database of this program");
-        assert_eq!(refusal("PRAGMA user_version = 99"), "version 99 is newer than this program");
+        assert_eq!(refusal("CREATE TABLE a (b); PRAGMA user_version = 99"), "not a database of this program");
+        assert_eq!(refusal(&format!("{SCHEMA}; PRAGMA user_version = 99")), "version 99 is newer than this program");
     }
 
     #[test]
@@ -256,11 +257,13 @@ mod tests {
     #[test]
     fn a_newer_file_is_refused_and_left_alone() {
         let mut file = fresh();
+        upgrade(&mut file).unwrap();
+        let before = description(&file);
         file.pragma_update(None, "user_version", VERSION + 1).unwrap();
         assert!(matches!(upgrade(&mut file), Err(SchemaError::Newer(found)) if found == VERSION + 1));
         assert!(matches!(recognise(&file), Err(SchemaError::Newer(_))));
         assert!(matches!(check(&file), Err(SchemaError::Newer(_))));
-        assert!(description(&file).is_empty());
+        assert_eq!(description(&file), before);
     }
 
     #[test]

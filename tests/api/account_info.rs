@@ -135,7 +135,7 @@ fn a_session_lives_as_long_as_the_operator_says() {
 }
 
 #[test]
-fn a_lifetime_that_is_shortened_ends_older_sessions_too_and_one_that_is_lengthened_prolongs_none() {
+fn a_lifetime_that_is_shortened_ends_older_sessions_too_and_none_outlives_the_one_it_was_given() {
     let app = spawn_app_with("[session]\nlifetime = \"10d\"");
     let [early, late] = [(); 2].map(|()| {
         let identity = app.shop().identity("jan@barasek.com");

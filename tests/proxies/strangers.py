@@ -48,7 +48,8 @@ def main():
         is_over.set()
         for stranger in strangers:
             stranger.join()
-    assert statuses & {400, 431}, f"the service refused nothing: {statuses}"
+    # A 400 may be the proxy's own.
+    assert 431 in statuses, f"the service refused nothing: {statuses}"
     print(f"{SIGN_INS} sign-ins beside requests that got {sorted(statuses)}")
 
 

@@ -67,7 +67,9 @@ fn check_deny(rules: &DenyConfig, files: &[ExaminedFile]) -> Option<Finding> {
     let tells = |fact: Fact| {
         files.iter().any(|(file, examined)| match examined {
             Ok(Examined { contents: Contents::Facts(facts), .. }) => facts.contains(&fact),
-            Ok(_) => file.list.map(Fact::from) == Some(fact),
+            Ok(Examined { contents: Contents::Networks(count), .. }) => {
+                *count > 0 && file.list.map(Fact::from) == Some(fact)
+            }
             Err(_) => true,
         })
     };

@@ -201,7 +201,10 @@ fn a_backup_never_replaces_what_is_no_backup() {
     std::fs::write(in_folder(folder, "other.db-wal"), "of a database in use").unwrap();
     assert_snapshot!(refusal("other.db"), @"magic-auth: FOLDER/other.db-wal is beside it, so the file may be a database in use: name a stand-alone file, such as magic-auth backup makes");
     let notes = in_folder(folder, "notes.db");
-    Connection::open(&notes).unwrap().execute_batch("CREATE TABLE notes (text)").unwrap();
+    for change in ["CREATE TABLE notes (text)", "PRAGMA user_version = 99"] {
+        Connection::open(&notes).unwrap().execute_batch(change).unwrap();
+        assert!(refusal("notes.db").contains("is not a backup"), "{change}");
+    }
     assert_snapshot!(refusal("notes.db"), @"magic-auth: FOLDER/notes.db already exists and is not a backup: name another file");
     // What was once a server's place, and has nothing in it.
     std::fs::write(in_folder(folder, "new.db.lock"), "").unwrap();

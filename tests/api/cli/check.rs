@@ -342,9 +342,10 @@ fn a_database_of_a_newer_program_is_a_fault_and_is_left_alone() {
 
 #[test]
 fn the_server_refuses_a_database_of_a_newer_program() {
-    let folder = configured_folder();
-    database(&folder).pragma_update(None, "user_version", 99).unwrap();
-    assert_snapshot!(error(&folder, &["serve"]), @"magic-auth: the database FOLDER/magic-auth.db has version 99, but this program knows only 4: use a newer magic-auth");
+    let mut app = spawn_app();
+    app.stop_server();
+    app.database().pragma_update(None, "user_version", 99).unwrap();
+    assert_snapshot!(error(&app.folder, &["serve"]), @"magic-auth: the database FOLDER/magic-auth.db has version 99, but this program knows only 4: use a newer magic-auth");
 }
 
 #[test]
