@@ -17,7 +17,7 @@ use crate::config::Period;
 use crate::domain::{
     BanReason, CanonicalEmail, Canonicalization, CuRefNo, EmailAddress, Mailbox, OrganisationId, PhoneNumber, Timestamp,
 };
-use crate::store::{CustomerFilter, CustomerOrder, CustomerRow, Database, StoreError, Tx};
+use crate::store::{CustomerFilter, CustomerOrder, CustomerRow, Database, Residue, StoreError, Tx};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -203,6 +203,20 @@ fn find(context: &Context, tx: &Tx<'_>, who: &Who) -> anyhow::Result<CustomerRow
         tx.find_customer_by_cu_ref_no(organisation, &cu_ref_no, now)?
     };
     found.with_context(|| format!("there is no customer {}", who.customer))
+}
+
+/// Empties the WAL, so that what was overwritten stands nowhere any more, and rewrites the file if the residue is in it;
+/// without one that could be looked for, in any case.
+fn remove_residue(context: &Context, database: Database, residue: Option<&Residue>) -> anyhow::Result<()> {
+    database.empty_wal()?;
+    // Closed before the file is looked into: closing a file ends all locks that the program has on it.
+    drop(database);
+    if residue.map_or(Ok(true), |residue| residue.is_in(&context.config.database.path))? {
+        let database = context.open_database()?;
+        database.rewrite()?;
+        database.empty_wal()?;
+    }
+    Ok(())
 }
 
 /// So many customers are read at once, in a transaction of their own: one over all of them would keep the WAL from being
