@@ -45,6 +45,8 @@ pub(super) enum Command {
     Authorize(Who),
     /// Mark a customer's e-mail address as not authorized (E007); the sessions live on
     Deauthorize(Who),
+    /// Make a guest a registered customer (E003)
+    Register(Who),
     /// End all sessions of a customer
     SignOut(Who),
     /// Tell what a sign-in would answer now, and why, rule by rule
@@ -104,6 +106,13 @@ pub(super) fn run(context: &Context, command: Command) -> anyhow::Result<()> {
             refuse_without_email(customer)?;
             tx.set_email_authorized(customer.id, None)?;
             Ok(format!("The address of {} is no longer authorized; the sessions live on.", name(customer)))
+        }),
+        Command::Register(who) => change(context, &who, |tx, customer| {
+            tx.complete_customer(customer.id, None, None, now)?;
+            Ok(match customer.registered_at {
+                None => format!("{} is registered.", name(customer)),
+                Some(at) => format!("{} was registered already, since {at}.", name(customer)),
+            })
         }),
         Command::SignOut(who) => change(context, &who, |tx, customer| {
             tx.end_sessions(customer.id)?;

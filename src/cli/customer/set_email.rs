@@ -20,6 +20,9 @@ pub(super) fn run(context: &Context, who: &Who, address: &EmailAddress) -> anyho
         anyhow::Ok((tx.find_unclaimed_attempts(customer.id)?, residue))
     })?;
     change(context, who, |tx, customer| {
+        if customer.is_sandbox {
+            bail!("{} is a customer of the sandbox, whose address stays as it is", customer.account.cu_ref_no);
+        }
         let owner = tx.find_customer_by_email(customer.organisation, &canonical, now)?;
         if let Some(owner) = owner.filter(|owner| owner.id != customer.id) {
             bail!("the address already belongs to {}", owner.account.cu_ref_no);

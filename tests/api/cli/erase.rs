@@ -145,6 +145,7 @@ fn nothing_else_can_be_done_to_who_was_erased() {
         ("unban", &[]),
         ("authorize", &[]),
         ("deauthorize", &[]),
+        ("register", &[]),
         ("sign-out", &[]),
         ("set-email", &["jan@barasek.com"]),
     ] {
