@@ -470,9 +470,9 @@ fn the_help_of_customer_import() {
                                        organisation
           --default-country <COUNTRY>  The country of telephone numbers without a code, such as CZ
           --json                       Print JSON instead of a table
-          --dry-run                    Say what would be done, and change nothing
+          --dry-run                    Say what would be done, and change nothing in the database
           --rejects <FILE>             Keep the rows that are wrong in a new file, to be corrected and
-                                       imported
+                                       imported; a dry run keeps them too
       -h, --help                       Print help
     ");
 }
