@@ -16,6 +16,9 @@ pub struct Clock {
 }
 
 impl Clock {
+    /// Clocks may be so far apart, or be set back, without anybody noticing.
+    pub const TOLERANCE: Duration = Duration::from_mins(1);
+
     /// The system's clock.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the place where time comes from")]

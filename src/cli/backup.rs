@@ -6,8 +6,8 @@ use anyhow::bail;
 use indicatif::HumanBytes;
 use serde::Serialize;
 
-use super::Context;
 use super::output::counted;
+use super::{Context, is_stream};
 use crate::store::{self, Contents};
 
 /// What was copied, and whither.
@@ -63,11 +63,6 @@ pub(super) fn restore(context: &Context, file: &Path) -> anyhow::Result<()> {
             what_was(copied)
         )
     })
-}
-
-/// Whether it is what other commands read from a pipe or write into one. (A file of that name is `./-`.)
-fn is_stream(file: &Path) -> bool {
-    file.as_os_str() == "-"
 }
 
 fn what_was(copied: &Copied) -> String {

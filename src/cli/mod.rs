@@ -166,6 +166,11 @@ impl Context {
     }
 }
 
+/// Whether the file is named as what commands read from a pipe or write into one. (A file of that name is `./-`.)
+fn is_stream(file: &Path) -> bool {
+    file.as_os_str() == "-"
+}
+
 /// The organisation of that name; without a name, the only one there is.
 fn find_organisation(tx: &Tx<'_>, name: Option<&str>) -> anyhow::Result<OrganisationId> {
     Ok(pick(&tx.list_organisations()?, |row| &row.name, name)?.id)

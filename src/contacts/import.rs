@@ -26,8 +26,19 @@ pub struct ImportReport {
     pub imported: u64,
     /// Contacts who were customers already.
     pub duplicates: u64,
+    /// Those of them who are not banned, although their row says so.
+    pub bans_not_set: u64,
     /// Referrals whose referrer is not there, or not yet.
     pub pending_referrals: i64,
+}
+
+/// What of a row was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Untaken {
+    /// All of it: its `cuRefNo` is somebody else's, or was that of a person who is forgotten.
+    Contact,
+    /// The ban of who is a customer already.
+    Ban,
 }
 
 /// An import under way. When it stops half-way, what is in is in, and running it again brings in the rest.
@@ -61,12 +72,11 @@ impl<'d> Importer<'d> {
         }
     }
 
-    /// Takes a contact. Now and then it writes those that it has taken, and gives the rows among them whose
-    /// `cuRefNo` is somebody else's.
+    /// Takes a contact. Now and then it writes those that it has taken, and gives the rows of which something was not.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn add(&mut self, row: Row, contact: Contact) -> Result<Vec<Row>, StoreError> {
+    pub fn add(&mut self, row: Row, contact: Contact) -> Result<Vec<(Row, Untaken)>, StoreError> {
         self.batch_bytes += row.bytes();
         self.batch.push((row, contact));
         if self.batch.len() < BATCH && self.batch_bytes < BATCH_BYTES { Ok(Vec::new()) } else { self.write() }
@@ -78,11 +88,11 @@ impl<'d> Importer<'d> {
         self.report
     }
 
-    /// Writes what was taken, in one transaction. Gives the rows whose `cuRefNo` is somebody else's.
+    /// Writes what was added, in one transaction. Gives the rows of which something was not taken.
     ///
     /// # Errors
     /// When the database fails. Nothing of it is written then.
-    pub fn write(&mut self) -> Result<Vec<Row>, StoreError> {
+    pub fn write(&mut self) -> Result<Vec<(Row, Untaken)>, StoreError> {
         let (batch, now) = (std::mem::take(&mut self.batch), self.clock.now());
         self.batch_bytes = 0;
         let (organisation, rules) = (self.organisation, self.canonicalization);
@@ -92,15 +102,20 @@ impl<'d> Importer<'d> {
                 .map(|(_, contact)| insert(tx, organisation, rules, contact, now))
                 .collect::<Result<Vec<_>, _>>()
         })?;
-        let mut refused = Vec::new();
+        let mut untaken = Vec::new();
         for ((row, _), fate) in batch.into_iter().zip(fates) {
             match fate {
                 Fate::Imported => self.report.imported += 1,
                 Fate::Duplicate => self.report.duplicates += 1,
-                Fate::CuRefNoTaken => refused.push(row),
+                Fate::DuplicateWithBan => {
+                    self.report.duplicates += 1;
+                    self.report.bans_not_set += 1;
+                    untaken.push((row, Untaken::Ban));
+                }
+                Fate::CuRefNoTaken => untaken.push((row, Untaken::Contact)),
             }
         }
-        Ok(refused)
+        Ok(untaken)
     }
 
     /// Records the referrals whose referrer came later than the customer: in this file, or in this import
@@ -128,6 +143,8 @@ impl<'d> Importer<'d> {
 enum Fate {
     Imported,
     Duplicate,
+    /// To be banned, and not banned.
+    DuplicateWithBan,
     CuRefNoTaken,
 }
 
@@ -158,8 +175,12 @@ fn insert(
         ..NewCustomer::of(organisation)
     };
     let Some(customer) = tx.insert_customer(&new, contact.created_at)? else {
-        let is_known = tx.has_contact(organisation, canonical.as_ref(), contact.phone.as_ref())?;
-        return Ok(if is_known { Fate::Duplicate } else { Fate::CuRefNoTaken });
+        let is_banned = tx.is_contact_banned(organisation, canonical.as_ref(), contact.phone.as_ref(), now)?;
+        return Ok(match is_banned {
+            Some(false) if contact.ban.is_some() => Fate::DuplicateWithBan,
+            Some(_) => Fate::Duplicate,
+            None => Fate::CuRefNoTaken,
+        });
     };
     if let Some(referral) = referral.filter(|_| referred_by.is_none()) {
         tx.insert_pending_referral(customer, referral)?;

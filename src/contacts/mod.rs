@@ -12,7 +12,7 @@ mod record;
 mod rows;
 mod writer;
 
-pub use import::{ImportReport, Importer};
+pub use import::{ImportReport, Importer, Untaken};
 pub use record::{Ban, Contact, Defaults};
 pub use rows::{FormatError, Rejects, Row, Rows};
 pub use writer::{ContactWriter, Form, is_export};

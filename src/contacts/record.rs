@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use crate::clock::Clock;
 use crate::domain::{BanReason, CompanyName, Country, CuRefNo, EmailAddress, PersonName, PhoneNumber, Timestamp};
 
 /// The fields of a contact, named as in the API.
@@ -160,7 +161,7 @@ impl Contact {
             cu_ref_no: record.take(Field::CuRefNo, CuRefNo::parse),
             referral_id: record.take(Field::ReferralId, CuRefNo::parse),
             is_registered: record.take(Field::Registered, parse_flag).unwrap_or(true),
-            ban: read_ban(&mut record),
+            ban: read_ban(&mut record, defaults.created_at),
             created_at: read_creation(&mut record, defaults.created_at),
         };
         if contact.email.is_none() && contact.phone.is_none() && record.problems.is_empty() {
@@ -170,18 +171,19 @@ impl Contact {
     }
 }
 
-fn read_ban(record: &mut Record) -> Option<Ban> {
+fn read_ban(record: &mut Record, now: Timestamp) -> Option<Ban> {
     let is_banned = record.take(Field::Banned, parse_flag).unwrap_or(false);
     let reason = record.take(Field::BanReason, BanReason::parse);
     let expires_at = record.take(Field::BanExpiresAt, str::parse);
-    // Why somebody was banned once says nothing about today.
+    // Why somebody was banned once says nothing about today, nor does a ban that ended after the export.
+    let is_banned = is_banned && expires_at.is_none_or(|end| end > now);
     let reason = reason.or_else(|| BanReason::parse("imported").ok()).filter(|_| is_banned)?;
     Some(Ban { reason, expires_at })
 }
 
 fn read_creation(record: &mut Record, now: Timestamp) -> Timestamp {
     let created_at = record.take(Field::CreatedAt, str::parse).unwrap_or(now);
-    if created_at > now {
+    if created_at > now + Clock::TOLERANCE {
         record.note(Field::CreatedAt, "lies in the future");
     }
     created_at

@@ -1,4 +1,4 @@
-//! What may be left of an erased person in parts of the file that belong to no row.
+//! What may be left of an erased person, or of an address that was changed, in parts of the file that belong to no row.
 //!
 //! SQLite overwrites what is deleted (`secure_delete`), but not the copy of a row that it leaves behind when it
 //! moves rows between pages: about one row in two thousand. So the file itself is searched.
@@ -9,10 +9,10 @@ use std::path::Path;
 
 use memchr::memmem;
 
-use super::Account;
+use super::{Account, Traces};
 use crate::domain::{CanonicalEmail, OrganisationId};
 
-/// The bytes by which a row of the person would be known.
+/// The bytes by which a row of the person, or with the address, would be known.
 pub struct Residue {
     needles: Vec<Vec<u8>>,
 }
@@ -23,18 +23,35 @@ impl Residue {
 
     /// What a row of `customers`, an entry of its indexes, and a row of `login_attempts` would hold.
     #[must_use]
-    pub fn of(organisation: OrganisationId, account: &Account, canonicals: &[CanonicalEmail]) -> Self {
+    pub fn of_person(
+        organisation: OrganisationId,
+        account: &Account,
+        canonicals: &[CanonicalEmail],
+        traces: &Traces,
+    ) -> Self {
+        let mut residue = Self::of_address(organisation, &account.cu_ref_no, account.email.as_deref(), canonicals);
         // A number as it is, for what stood before it may be overwritten already. (To find a longer one that begins
         // like it does no harm.)
-        let mut needles: Vec<_> = account.phone.iter().map(|phone| phone.as_bytes().to_vec()).collect();
+        residue.needles.extend(account.phone.iter().map(|phone| phone.as_bytes().to_vec()));
+        residue.needles.extend(traces.mailboxes.iter().map(|mailbox| mailbox.0.to_be_bytes().to_vec()));
+        residue
+    }
+
+    /// What a row of `customers` and an entry of its index would hold of an address. (Attempts go along to the next.)
+    #[must_use]
+    pub fn of_address(
+        organisation: OrganisationId,
+        cu_ref_no: &str,
+        email: Option<&str>,
+        canonicals: &[CanonicalEmail],
+    ) -> Self {
         // A row has the address behind the cuRefNo.
-        needles.extend(account.email.iter().map(|email| [account.cu_ref_no.as_bytes(), email.as_bytes()].concat()));
+        let mut needles: Vec<_> = email.iter().map(|email| [cu_ref_no, email].concat().into_bytes()).collect();
         for canonical in canonicals {
             // An entry of the index has it behind the organisation's number, or when that takes no byte, behind
             // the type of the row's: so that somebody's longer address is no find.
             let [.., number] = organisation.0.to_be_bytes();
             needles.extend((1..=9).chain([number]).map(|before| [&[before], canonical.as_str().as_bytes()].concat()));
-            needles.push(canonical.mailbox(organisation).0.to_be_bytes().to_vec());
         }
         Self { needles }
     }

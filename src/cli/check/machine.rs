@@ -1,21 +1,18 @@
 //! What `check` says of the machine: its clock and its disk.
 
 use std::path::Path;
-use std::time::Duration;
 
 use indicatif::HumanBytes;
 
 use super::database::Facts;
 use super::{Finding, State};
+use crate::clock::Clock;
 use crate::domain::Timestamp;
 use crate::store::{WAL_LIMIT, folder_of, real_path, wal_size};
 
 /// 2026-01-01, before which there was no such program, and 2100-01-01.
 const REASONABLE_TIMES: std::ops::Range<Timestamp> =
     Timestamp::from_millis(1_767_225_600_000)..Timestamp::from_millis(4_102_444_800_000);
-
-/// A clock may be set back so far without anybody noticing.
-const TOLERANCE: Duration = Duration::from_mins(1);
 
 /// With less, a burst of sign-ins or an upgrade may fill the disk before anybody has looked again.
 const LITTLE_SPACE: u64 = 1 << 30;
@@ -40,7 +37,7 @@ fn check_clock(now: Timestamp, newest: Option<Timestamp>) -> Finding {
         _ if !REASONABLE_TIMES.contains(&now) => {
             (State::Wrong, format!("the clock says {now}, which cannot be right: set this machine's clock"))
         }
-        Some(newest) if newest > now + TOLERANCE => (
+        Some(newest) if newest > now + Clock::TOLERANCE => (
             State::Warning,
             format!("the clock says {now}, but something was recorded at {newest}: check this machine's clock"),
         ),
@@ -83,6 +80,8 @@ fn free_space(database: &Path) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -100,11 +99,11 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_set_back_is_seen_by_what_was_recorded() {
-        let warning = check_clock(NOW, Some(NOW + TOLERANCE + Duration::from_secs(1)));
+        let warning = check_clock(NOW, Some(NOW + Clock::TOLERANCE + Duration::from_secs(1)));
         assert_eq!(warning.state, State::Warning);
         let message = "the clock says 2027-01-15T08:00:00.000Z, but something was recorded at 2027-01-15T08:01:01.000Z: check this machine's clock";
         assert_eq!(warning.message, message);
-        assert_eq!(check_clock(NOW, Some(NOW + TOLERANCE)).state, State::Ok);
+        assert_eq!(check_clock(NOW, Some(NOW + Clock::TOLERANCE)).state, State::Ok);
     }
 
     #[test]

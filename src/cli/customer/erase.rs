@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::Args;
 
-use super::{Who, find, mailboxes, name, own_forms};
+use super::{Who, find, mailboxes, name, own_forms, remove_residue};
 use crate::cli::Context;
 use crate::store::{CustomerRow, Residue, ServerLock, StoreError};
 
@@ -31,7 +31,9 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()
         let traces = tx.find_traces(customer.id, mailboxes(&forms, customer.organisation), now)?;
         Ok::<_, StoreError>((forms, traces))
     })?;
-    let residue = Residue::of(customer.organisation, &customer.account, &forms);
+    // Of who was erased before, nothing is known any more that could be looked for.
+    let residue = (customer.erased_at.is_none())
+        .then(|| Residue::of_person(customer.organisation, &customer.account, &forms, &traces));
     database.write(|tx| tx.erase_customer(&mut traces, now))?;
     // What a running server has still in its memory, it writes within that time; not what it knows of an IP address
     // while DNS servers do not answer, but that is of nobody any more.
@@ -40,17 +42,9 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()
         database.write(|tx| tx.erase_customer(&mut traces, now))?;
     }
     let cu_ref_no = &customer.account.cu_ref_no;
-    let unfinished =
-        || format!("{cu_ref_no} is erased, but traces may remain in free parts of the file: erase {cu_ref_no} again");
-    database.empty_wal().with_context(unfinished)?;
-    // Closed before the file is looked into: closing a file ends all locks that the program has on it.
-    drop(database);
-    let path = &context.config.database.path;
-    // Of who was erased before, nothing is known any more that could be looked for.
-    if customer.erased_at.is_some() || residue.is_in(path).with_context(unfinished)? {
-        let database = context.open_database()?;
-        database.rewrite().and_then(|()| database.empty_wal()).with_context(unfinished)?;
-    }
+    remove_residue(context, database, residue.as_ref()).with_context(|| {
+        format!("{cu_ref_no} is erased, but traces may remain in free parts of the file: erase {cu_ref_no} again")
+    })?;
     context.output.done(format!(
         "Erased {cu_ref_no}: address, number, names, bans, sessions and IP addresses. Backups and exports still have them."
     ))

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::for_each_page;
 use crate::cli::output::{NOT_PRINTED, counted};
-use crate::cli::{Context, find_organisation};
+use crate::cli::{Context, find_organisation, is_stream};
 use crate::contacts::{ContactWriter, Form, is_export};
 use crate::domain::OrganisationId;
 use crate::store::{Database, place_of, refuse_files_of, sync, temporary_beside};
@@ -45,7 +45,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()
     let mut database = context.open_database()?;
     let organisation = database.read(|tx| find_organisation(tx, arguments.organisation.as_deref()))?;
     let (file, form) = (arguments.file.as_path(), form(context, arguments));
-    if file.as_os_str() == "-" {
+    if is_stream(file) {
         let written = write(context, &mut database, organisation, form, io::stdout().lock());
         return written.map(drop).map_err(|error| of_output(error, NOT_PRINTED));
     }

@@ -11,11 +11,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use tempfile::TempDir;
 
-use crate::cli::Context;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::output::{counted, note};
+use crate::cli::{Context, is_stream};
 use crate::config::NewCustomerEmail;
-use crate::contacts::{Defaults, ImportReport, Importer, Rejects, Row, Rows};
+use crate::contacts::{Defaults, ImportReport, Importer, Rejects, Row, Rows, Untaken};
 use crate::domain::{Country, OrganisationId};
 use crate::store::{Database, OpenError, back_up, folder_of, real_path};
 
@@ -27,10 +27,10 @@ pub(in crate::cli) struct Arguments {
     /// The country of telephone numbers without a code, such as CZ
     #[arg(long, value_name = "COUNTRY")]
     default_country: Option<Country>,
-    /// Say what would be done, and change nothing
+    /// Say what would be done, and change nothing in the database
     #[arg(long)]
     dry_run: bool,
-    /// Keep the rows that are wrong in a new file, to be corrected and imported
+    /// Keep the rows that are wrong in a new file, to be corrected and imported; a dry run keeps them too
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
     /// CSV with a header or JSON lines; - is standard input
@@ -43,6 +43,7 @@ pub(in crate::cli) struct Arguments {
 struct Outcome {
     imported: u64,
     duplicates: u64,
+    bans_not_set: u64,
     wrong: u64,
     pending_referrals: i64,
     dry_run: bool,
@@ -127,8 +128,8 @@ impl Work<'_, '_> {
         match row.read(defaults) {
             Err(problems) => self.rejected.add(&row, &problems.join("; "), self.progress)?,
             Ok(contact) => {
-                let taken = self.importer.add(row, contact)?;
-                self.rejected.add_taken(&taken, self.progress)?;
+                let untaken = self.importer.add(row, contact)?;
+                self.rejected.add_untaken(&untaken, self.progress)?;
             }
         }
         self.progress.show(self.importer.report());
@@ -136,8 +137,8 @@ impl Work<'_, '_> {
     }
 
     fn write(&mut self) -> anyhow::Result<()> {
-        let taken = self.importer.write()?;
-        self.rejected.add_taken(&taken, self.progress)
+        let untaken = self.importer.write()?;
+        self.rejected.add_untaken(&untaken, self.progress)
     }
 
     fn stopped(&self, arguments: &Arguments) -> String {
@@ -154,8 +155,8 @@ impl Work<'_, '_> {
 }
 
 fn tell(context: &Context, arguments: &Arguments, report: ImportReport, wrong: u64) -> anyhow::Result<()> {
-    let ImportReport { imported, duplicates, pending_referrals } = report;
-    let done = Outcome { imported, duplicates, wrong, pending_referrals, dry_run: arguments.dry_run };
+    let ImportReport { imported, duplicates, bans_not_set, pending_referrals } = report;
+    let done = Outcome { imported, duplicates, bans_not_set, wrong, pending_referrals, dry_run: arguments.dry_run };
     context.output.print(&done, |done| {
         let verb = if done.dry_run { "Would import" } else { "Imported" };
         let pending = match pending_referrals {
@@ -167,16 +168,14 @@ fn tell(context: &Context, arguments: &Arguments, report: ImportReport, wrong: u
 }
 
 fn open(path: &Path, progress: &Progress) -> anyhow::Result<impl BufRead + use<>> {
-    let input: Box<dyn Read> = match path.to_str() {
-        Some("-") => Box::new(io::stdin()),
-        _ => Box::new(File::open(path).with_context(|| name(path))?),
-    };
+    let input: Box<dyn Read> =
+        if is_stream(path) { Box::new(io::stdin()) } else { Box::new(File::open(path).with_context(|| name(path))?) };
     Ok(BufReader::with_capacity(1 << 16, progress.bar.wrap_read(input)))
 }
 
 /// The file, as messages call it.
 fn name(path: &Path) -> String {
-    if path.as_os_str() == "-" { "standard input".to_owned() } else { path.display().to_string() }
+    if is_stream(path) { "standard input".to_owned() } else { path.display().to_string() }
 }
 
 /// What the operator sees meanwhile, a bar on a terminal and nothing elsewhere, and may do: Ctrl-C.
@@ -200,6 +199,10 @@ impl Progress {
         Ok(Self { bar, interrupt: Interrupt::listen(say)? })
     }
 
+    fn tell(&self, row: &Row, problem: &str) {
+        self.bar.suspend(|| note(&format!("line {}: {problem}", row.line)));
+    }
+
     fn show(&self, report: ImportReport) {
         self.bar.set_message(format!("{} customers", report.imported));
     }
@@ -214,6 +217,9 @@ struct Rejected {
 impl Rejected {
     fn to(path: Option<&Path>, rows: &Rows<impl BufRead>) -> anyhow::Result<Self> {
         let Some(path) = path else { return Ok(Self { count: 0, kept: None }) };
+        if is_stream(path) {
+            bail!("rejects cannot go to standard output: name a new file");
+        }
         // A new one: what was kept there before, or is the file to be imported, is not lost.
         let file = File::options().write(true).create_new(true).mode(0o600).open(path);
         if file.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists) {
@@ -225,17 +231,22 @@ impl Rejected {
 
     fn add(&mut self, row: &Row, problem: &str, progress: &Progress) -> anyhow::Result<()> {
         self.count += 1;
-        progress.bar.suspend(|| note(&format!("line {}: {problem}", row.line)));
+        progress.tell(row, problem);
         if let Some(kept) = &mut self.kept {
             kept.write(row).context("cannot write the file of rejects")?;
         }
         Ok(())
     }
 
-    /// Rows whose `cuRefNo` is somebody else's, or was that of a person who is forgotten.
-    fn add_taken(&mut self, rows: &[Row], progress: &Progress) -> anyhow::Result<()> {
-        rows.iter()
-            .try_for_each(|row| self.add(row, "cuRefNo: belongs, or once belonged, to another customer", progress))
+    /// Who is a customer already is no reject, also where the ban is told.
+    fn add_untaken(&mut self, rows: &[(Row, Untaken)], progress: &Progress) -> anyhow::Result<()> {
+        rows.iter().try_for_each(|(row, untaken)| match untaken {
+            Untaken::Contact => self.add(row, "cuRefNo: belongs, or once belonged, to another customer", progress),
+            Untaken::Ban => {
+                progress.tell(row, "is a customer already, so the ban was not set: see magic-auth customer ban");
+                Ok(())
+            }
+        })
     }
 
     fn finish(&mut self) -> anyhow::Result<()> {

@@ -23,7 +23,7 @@ pub(in crate::cli) struct Arguments {
     /// Only guests
     #[arg(long)]
     guests: bool,
-    /// Only those whose address is not authorized
+    /// Only those who have an address that is not authorized
     #[arg(long)]
     unauthorized: bool,
     /// Only those with this text in address, number, names, company or cuRefNo; case and accents do not matter
@@ -42,8 +42,13 @@ pub(in crate::cli) struct Arguments {
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()> {
     let now = context.clock.now();
-    let search = arguments.search.as_deref().map(folded);
-    let is_wanted = |row: &CustomerRow| search.as_ref().is_none_or(|text| searched(row).contains(text));
+    let spellings = arguments.search.as_deref().map(spellings);
+    let is_wanted = |row: &CustomerRow| {
+        spellings.as_ref().is_none_or(|spellings| {
+            let searched = searched(row);
+            spellings.iter().any(|text| searched.contains(text))
+        })
+    };
     let customers: Vec<ListedCustomer> = context.open_database()?.read(|tx| {
         let organisation = find_organisation(tx, arguments.organisation.as_deref())?;
         let after = match &arguments.after {
@@ -118,7 +123,7 @@ fn customers_table(customers: &[ListedCustomer]) -> String {
         let states = [
             ("banned", customer.banned),
             ("guest", customer.registered_at.is_none()),
-            ("unauthorized", customer.email_authorized_at.is_none()),
+            ("unauthorized", customer.email.is_some() && customer.email_authorized_at.is_none()),
         ];
         let states = states.into_iter().filter(|(_, applies)| *applies).map(|(state, _)| state);
         let states = states.collect::<Vec<_>>().join(", ");
@@ -143,6 +148,13 @@ fn searched(row: &CustomerRow) -> String {
     // A number is also found as others write it.
     let phone = account.phone.as_ref().map(|phone| phone.replace(' ', ""));
     folded(&texts.chain(phone.as_deref()).collect::<Vec<_>>().join(" "))
+}
+
+/// The text to be searched for; if it may be a number, also as one without spaces.
+fn spellings(text: &str) -> Vec<String> {
+    let number = text.replace(' ', "");
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte == b'+' || byte.is_ascii_digit());
+    [folded(text)].into_iter().chain(is_number.then_some(number)).collect()
 }
 
 /// The text in lower case and without accents, also those that Unicode takes for a part of the letter.

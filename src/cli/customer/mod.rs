@@ -17,7 +17,7 @@ use crate::config::Period;
 use crate::domain::{
     BanReason, CanonicalEmail, Canonicalization, CuRefNo, EmailAddress, Mailbox, OrganisationId, PhoneNumber, Timestamp,
 };
-use crate::store::{CustomerFilter, CustomerOrder, CustomerRow, Database, StoreError, Tx};
+use crate::store::{CustomerFilter, CustomerOrder, CustomerRow, Database, Residue, StoreError, Tx};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -45,6 +45,8 @@ pub(super) enum Command {
     Authorize(Who),
     /// Mark a customer's e-mail address as not authorized (E007); the sessions live on
     Deauthorize(Who),
+    /// Make a guest a registered customer (E003)
+    Register(Who),
     /// End all sessions of a customer
     SignOut(Who),
     /// Tell what a sign-in would answer now, and why, rule by rule
@@ -104,6 +106,13 @@ pub(super) fn run(context: &Context, command: Command) -> anyhow::Result<()> {
             refuse_without_email(customer)?;
             tx.set_email_authorized(customer.id, None)?;
             Ok(format!("The address of {} is no longer authorized; the sessions live on.", name(customer)))
+        }),
+        Command::Register(who) => change(context, &who, |tx, customer| {
+            tx.complete_customer(customer.id, None, None, now)?;
+            Ok(match customer.registered_at {
+                None => format!("{} is registered.", name(customer)),
+                Some(at) => format!("{} was registered already, since {at}.", name(customer)),
+            })
         }),
         Command::SignOut(who) => change(context, &who, |tx, customer| {
             tx.end_sessions(customer.id)?;
@@ -203,6 +212,20 @@ fn find(context: &Context, tx: &Tx<'_>, who: &Who) -> anyhow::Result<CustomerRow
         tx.find_customer_by_cu_ref_no(organisation, &cu_ref_no, now)?
     };
     found.with_context(|| format!("there is no customer {}", who.customer))
+}
+
+/// Empties the WAL, so that what was overwritten stands nowhere any more, and rewrites the file if the residue is in it;
+/// without one that could be looked for, in any case.
+fn remove_residue(context: &Context, database: Database, residue: Option<&Residue>) -> anyhow::Result<()> {
+    database.empty_wal()?;
+    // Closed before the file is looked into: closing a file ends all locks that the program has on it.
+    drop(database);
+    if residue.map_or(Ok(true), |residue| residue.is_in(&context.config.database.path))? {
+        let database = context.open_database()?;
+        database.rewrite()?;
+        database.empty_wal()?;
+    }
+    Ok(())
 }
 
 /// So many customers are read at once, in a transaction of their own: one over all of them would keep the WAL from being

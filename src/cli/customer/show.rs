@@ -102,9 +102,7 @@ fn customer_text(shown: &ShownCustomer) -> String {
         count => Some(format!("{count} customers, the newest: {}", shown.referred_customers.join(", "))),
     };
     let moment = |at: Option<Timestamp>| at.map(|at| at.to_string());
-    let unless_erased = |at: Option<Timestamp>, otherwise: &str| {
-        moment(at).or_else(|| customer.erased_at.is_none().then(|| otherwise.to_owned()))
-    };
+    let or_no = |at: Option<Timestamp>, is_no: bool, no: &str| moment(at).or_else(|| is_no.then(|| no.to_owned()));
     let facts = [
         ("cuRefNo", Some(customer.cu_ref_no.clone())),
         ("email", customer.email.clone()),
@@ -113,8 +111,8 @@ fn customer_text(shown: &ShownCustomer) -> String {
         ("last name", customer.last_name.clone()),
         ("company", customer.company_name.clone()),
         ("created", moment(Some(customer.created_at))),
-        ("registered", unless_erased(customer.registered_at, "no: a guest")),
-        ("authorized", unless_erased(customer.email_authorized_at, "no")),
+        ("registered", or_no(customer.registered_at, customer.erased_at.is_none(), "no: a guest")),
+        ("authorized", or_no(customer.email_authorized_at, customer.email.is_some(), "no")),
         ("erased", moment(customer.erased_at)),
         ("referred by", customer.referral_id.clone()),
         ("referred", referred),

@@ -37,15 +37,15 @@ macro_rules! matches_filter {
 pub(super) use matches_filter;
 
 /// For `json_each`, which makes rows of them.
-pub(in crate::store) fn json_array(mailboxes: &[Mailbox]) -> String {
-    let numbers: Vec<String> = mailboxes.iter().map(|mailbox| mailbox.0.to_string()).collect();
+pub(in crate::store) fn json_array(numbers: impl Iterator<Item = i64>) -> String {
+    let numbers: Vec<String> = numbers.map(|number| number.to_string()).collect();
     format!("[{}]", numbers.join(","))
 }
 
 impl AttemptFilter {
     /// The parameters `?1` to `?6` of [`matches_filter`].
     pub(super) fn values(&self) -> [Value; 6] {
-        let mailboxes = self.mailboxes.as_deref().map(json_array);
+        let mailboxes = self.mailboxes.as_ref().map(|mailboxes| json_array(mailboxes.iter().map(|mailbox| mailbox.0)));
         [
             self.organisation.map(|organisation| organisation.0).into(),
             self.ip.map(|ip| ip.to_string()).into(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rusqlite::params;
 use rusqlite::types::ToSql;
+use serde_json::json;
 
 use crate::domain::{AttemptId, CustomerId, Mailbox, SessionId, Timestamp};
 use crate::store::attempts::json_array;
@@ -14,11 +15,13 @@ use crate::store::{StoreError, Tx};
 #[derive(Debug)]
 pub struct Traces {
     customer: CustomerId,
-    mailboxes: Vec<Mailbox>,
+    pub(in crate::store) mailboxes: Vec<Mailbox>,
     sessions: Vec<SessionId>,
     attempts: Vec<AttemptId>,
     /// From where all these came: a running server may still be finding out who is behind them.
     ips: BTreeSet<String>,
+    /// Those from where others came too.
+    shared_ips: BTreeSet<String>,
     /// From here on the tables have to be searched once more.
     next_session: SessionId,
     next_attempt: AttemptId,
@@ -42,19 +45,22 @@ impl Tx<'_> {
         let next_attempt = self.next_attempt()?;
         let sessions = self.list_session_ids(customer, SessionId(0))?;
         let attempts = self.list_attempt_ids(customer, &mailboxes, AttemptId(0))?;
-        Ok(Traces {
+        let mut traces = Traces {
             customer,
             mailboxes,
             ips: self.list_ips(&sessions, &attempts)?,
+            shared_ips: BTreeSet::new(),
             sessions,
             attempts,
             next_session: SessionId::earliest_at(now - MARGIN),
             next_attempt,
-        })
+        };
+        traces.shared_ips = self.list_shared_ips(&traces, &traces.ips, SessionId(0), AttemptId(0))?;
+        Ok(traces)
     }
 
-    /// Forgets a person: address, number, names, bans, sessions, and the addresses in attempts. What is found anew is
-    /// added to the traces.
+    /// Forgets a person: address, number, names, bans, sessions, the addresses in attempts, and what is known of these
+    /// unless others have them too. What is found anew is added to the traces.
     ///
     /// # Errors
     /// When the database fails or has no such customer.
@@ -73,16 +79,21 @@ impl Tx<'_> {
         }
         let sessions = self.list_session_ids(customer, traces.next_session)?;
         let attempts = self.list_attempt_ids(customer, &traces.mailboxes, traces.next_attempt)?;
-        traces.ips.extend(self.list_ips(&sessions, &attempts)?);
+        let new_ips = &self.list_ips(&sessions, &attempts)? - &traces.ips;
         traces.sessions.extend(sessions);
         traces.attempts.extend(attempts);
+        let mut shared_ips = self.list_shared_ips(traces, &traces.ips, traces.next_session, traces.next_attempt)?;
+        // Here others wait for the search of both tables: for who comes from somewhere new in these seconds.
+        shared_ips.append(&mut self.list_shared_ips(traces, &new_ips, SessionId(0), AttemptId(0))?);
+        traces.ips.extend(new_ips);
+        traces.shared_ips.extend(shared_ips);
         for id in &traces.sessions {
             self.delete_session(*id)?;
         }
         for id in &traces.attempts {
             self.execute("UPDATE login_attempts SET mailbox = NULL, email = NULL, ip = NULL WHERE id = ?1", [id])?;
         }
-        for ip in &traces.ips {
+        for ip in &traces.ips - &traces.shared_ips {
             self.execute("DELETE FROM ip_intelligence WHERE ip = ?1", [ip])?;
         }
         Ok(())
@@ -104,6 +115,39 @@ impl Tx<'_> {
         Ok(ips)
     }
 
+    /// Those of the IP addresses from where others came, by rows of theirs, or of nobody's, from these on.
+    fn list_shared_ips(
+        &self,
+        traces: &Traces,
+        ips: &BTreeSet<String>,
+        first_session: SessionId,
+        first_attempt: AttemptId,
+    ) -> Result<BTreeSet<String>, StoreError> {
+        let sessions = json_array(traces.sessions.iter().map(|id| id.0));
+        let attempts = json_array(traces.attempts.iter().map(|id| id.0));
+        let mut shared = self.list_shared_ips_in("sessions", ips, &sessions, first_session.0)?;
+        shared.append(&mut self.list_shared_ips_in("login_attempts", ips, &attempts, first_attempt.0)?);
+        Ok(shared)
+    }
+
+    fn list_shared_ips_in(
+        &self,
+        table: &str,
+        ips: &BTreeSet<String>,
+        own: &str,
+        first: i64,
+    ) -> Result<BTreeSet<String>, StoreError> {
+        if ips.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let sql = format!(
+            "SELECT DISTINCT ip FROM {table}
+            WHERE id >= ?1 AND ip IN (SELECT value FROM json_each(?2)) AND id NOT IN (SELECT value FROM json_each(?3))"
+        );
+        let shared = self.list(&sql, params![first, json!(ips).to_string(), own], |row| row.get(0))?;
+        Ok(shared.into_iter().collect())
+    }
+
     fn list_session_ids(&self, customer: CustomerId, first: SessionId) -> Result<Vec<SessionId>, StoreError> {
         let sql = "SELECT id FROM sessions WHERE id >= ?1 AND customer_id = ?2";
         self.list(sql, params![first, customer], |row| row.get(0))
@@ -119,7 +163,9 @@ impl Tx<'_> {
         let sql = "SELECT id FROM login_attempts
             WHERE id >= ?1
                 AND (customer_id = ?2 OR customer_id IS NULL AND mailbox IN (SELECT value FROM json_each(?3)))";
-        self.list(sql, params![first, customer, json_array(mailboxes)], |row| row.get(0))
+        self.list(sql, params![first, customer, json_array(mailboxes.iter().map(|mailbox| mailbox.0))], |row| {
+            row.get(0)
+        })
     }
 
     /// The mailboxes from which the customer has signed in, and nobody else.
@@ -150,6 +196,39 @@ mod tests {
             tx.list_session_ids(customer, SessionId(0))
         });
         assert!(left.unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_known_of_an_address_stays_as_long_as_somebody_else_has_been_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut database = Database::open(&folder.path().join("magic-auth.db")).unwrap();
+        let now = Timestamp::from_millis(1_000_000_000);
+        let [own, early, late, new, shared_new] =
+            [1, 2, 3, 4, 5].map(|last| ClientIp::parse(&format!("192.0.2.{last}")).unwrap());
+        let left: Result<Vec<_>, StoreError> = database.write(|tx| {
+            let organisation = tx.upsert_organisation("shop", now)?;
+            let customer = tx.insert_customer(&NewCustomer::of(organisation), now)?.ok_or(StoreError::RowCount(0))?;
+            let other = tx.insert_customer(&NewCustomer::of(organisation), now)?.ok_or(StoreError::RowCount(0))?;
+            for ip in [own, early, late, new, shared_new] {
+                tx.upsert_ip(&IpIntelligence { ip, origin: IpOrigin::default(), facts: "{}".into(), due_at: now })?;
+            }
+            let come = |customer, ip, at: Timestamp| {
+                tx.insert_session(&NewSession { customer, ip: Some(ip), expires_at: at + MARGIN }, at).map(drop)
+            };
+            // Long before the search, so that only a look at the whole table finds it.
+            come(other, early, now - 2 * MARGIN)?;
+            come(other, shared_new, now - 2 * MARGIN)?;
+            for ip in [own, early, late] {
+                come(customer, ip, now)?;
+            }
+            let mut traces = tx.find_traces(customer, Vec::new(), now)?;
+            come(other, late, now)?;
+            come(customer, new, now)?;
+            come(customer, shared_new, now)?;
+            tx.erase_customer(&mut traces, now)?;
+            tx.list("SELECT ip FROM ip_intelligence ORDER BY ip", [], |row| row.get::<_, String>(0))
+        });
+        assert_eq!(left.unwrap(), [early, late, shared_new].map(|ip| ip.to_string()));
     }
 
     #[test]

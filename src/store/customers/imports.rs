@@ -2,7 +2,8 @@
 
 use rusqlite::params;
 
-use crate::domain::{CanonicalEmail, CuRefNo, CustomerId, OrganisationId, PhoneNumber};
+use crate::domain::{CanonicalEmail, CuRefNo, CustomerId, OrganisationId, PhoneNumber, Timestamp};
+use crate::store::bans::{is_active_ban, is_banned};
 use crate::store::{StoreError, Tx};
 
 /// A referral whose referrer has come.
@@ -15,22 +16,25 @@ pub struct PendingReferral {
 }
 
 impl Tx<'_> {
-    /// Whether the address or the telephone number has an owner.
+    /// Whether a ban is in force of who owns the address or the telephone number, or of both; `None`: nobody does.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn has_contact(
+    pub fn is_contact_banned(
         &self,
         organisation: OrganisationId,
         canonical: Option<&CanonicalEmail>,
         phone: Option<&PhoneNumber>,
-    ) -> Result<bool, StoreError> {
-        let mut statement = self.prepare(
-            "SELECT EXISTS (SELECT 1 FROM customers WHERE organisation_id = ?1 AND email_canonical = ?2)
-                OR EXISTS (SELECT 1 FROM customers WHERE organisation_id = ?1 AND phone = ?3)",
-        )?;
-        let values = params![organisation, canonical, phone];
-        Ok(statement.query_row(values, |row| row.get(0))?)
+        now: Timestamp,
+    ) -> Result<Option<bool>, StoreError> {
+        let sql = concat!(
+            "SELECT ",
+            is_banned!(),
+            " FROM customers AS c WHERE c.organisation_id = ?2 AND c.email_canonical = ?3 UNION ALL SELECT ",
+            is_banned!(),
+            " FROM customers AS c WHERE c.organisation_id = ?2 AND c.phone = ?4 ORDER BY 1 LIMIT 1",
+        );
+        self.find(sql, params![now, organisation, canonical, phone], |row| row.get(0))
     }
 
     /// Remembers who is to be recorded as the customer's referrer once there is such a customer.

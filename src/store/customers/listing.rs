@@ -31,6 +31,8 @@ pub struct CustomerRow {
     pub erased_at: Option<Timestamp>,
     /// The ban in force.
     pub ban: Option<BanRow>,
+    /// Whether it is a customer of the sandbox.
+    pub is_sandbox: bool,
 }
 
 /// Which customers to list. Sandbox customers and people who were forgotten are none.
@@ -42,7 +44,7 @@ pub struct CustomerFilter {
     pub banned: bool,
     /// Only guests.
     pub guests: bool,
-    /// Only those whose address is not authorized.
+    /// Only those who have an address that is not authorized.
     pub unauthorized: bool,
     /// Only those made at or after this moment.
     pub since: Option<Timestamp>,
@@ -83,7 +85,7 @@ pub enum CustomerOrder {
 /// Of `customers AS c` at the moment `?1`, with the tables of [`SELECT_FROM`].
 const SELECT: &str = "c.id, c.created_at, c.registered_at, c.email_authorized_at,
     coalesce(r.cu_ref_no, p.cu_ref_no), c.erased_at, b.reason, b.created_at, b.expires_at, b.lifted_at,
-    c.organisation_id";
+    c.organisation_id, coalesce(c.email_canonical GLOB 'sandbox:*', 0)";
 
 const SELECT_FROM: &str = concat!(
     "FROM customers AS c
@@ -173,7 +175,7 @@ impl Tx<'_> {
             "SELECT {ACCOUNT_COLUMNS}, {SELECT} {SELECT_FROM}
             WHERE +c.organisation_id = ?2 AND c.erased_at IS NULL AND coalesce(c.email_canonical, '') NOT GLOB 'sandbox:*'
                 AND c.id {behind} ?3 AND (NOT ?4 OR b.id IS NOT NULL)
-                AND (NOT ?5 OR c.registered_at IS NULL) AND (NOT ?6 OR c.email_authorized_at IS NULL)
+                AND (NOT ?5 OR c.registered_at IS NULL) AND (NOT ?6 OR c.email IS NOT NULL AND c.email_authorized_at IS NULL)
                 AND (?7 IS NULL OR c.created_at >= ?7)
             ORDER BY c.id {order}"
         ))?;
@@ -255,5 +257,6 @@ fn read_customer(row: &Row<'_>) -> rusqlite::Result<CustomerRow> {
         referred_by: row.get(ACCOUNT_WIDTH + 4)?,
         erased_at: row.get(ACCOUNT_WIDTH + 5)?,
         ban,
+        is_sandbox: row.get(ACCOUNT_WIDTH + 11)?,
     })
 }

@@ -1,4 +1,4 @@
-//! `customer show|ban|unban|authorize|deauthorize|sign-out|set-email`
+//! `customer show|ban|unban|authorize|deauthorize|register|sign-out|set-email`
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 use serde_json::{Value, json};
 
 use super::{cu_ref_no, error, without_times};
-use crate::app::{TestApp, spawn_app, spawn_app_with};
+use crate::app::{SHOP_DEV, TestApp, spawn_app, spawn_app_with};
 use crate::process::eventually;
 
 const JAN: &str = "jan@barasek.com";
@@ -163,6 +163,14 @@ fn show_tells_a_guest_from_a_customer() {
 }
 
 #[test]
+fn where_there_is_no_address_there_is_none_to_be_authorized() {
+    let app = spawn_app();
+    super::import::import(&app.folder, "phone,registered\n+420777123456,false\n", &[]);
+    let shown = customer(&app, "show", "+420777123456", &[]);
+    assert!(shown.contains("no: a guest") && !shown.contains("authorized"), "{shown}");
+}
+
+#[test]
 fn show_lists_the_ten_newest_attempts_and_sessions() {
     let app = spawn_app_with("[throttle.email]\nburst = 100");
     for _ in 0..12 {
@@ -196,7 +204,7 @@ fn a_customer_of_another_organisation_is_not_found() {
 #[test]
 fn an_unknown_customer_is_an_error_of_every_command() {
     let app = spawn_app();
-    for command in ["show", "unban", "authorize", "deauthorize", "sign-out"] {
+    for command in ["show", "unban", "authorize", "deauthorize", "register", "sign-out"] {
         assert_eq!(refused(&app, command, JAN), "magic-auth: there is no customer jan@barasek.com");
     }
     let ban = ["customer", "ban", "--organisation", "shop", JAN, "--reason", "fraud"];
@@ -312,6 +320,19 @@ fn authorizing_twice_keeps_the_first_time() {
 }
 
 #[test]
+fn a_guest_who_is_refused_can_be_registered_and_keeps_the_first_time() {
+    let app = spawn_app_with("[sign_in]\nguest = \"refuse\"");
+    app.insert_guest(JAN, true);
+    assert_eq!(app.shop().sign_in(JAN).code(), "E003");
+    assert_snapshot!(shown(&app, &customer(&app, "register", JAN, &[])), @"jan@barasek.com (CUREFNO012345678) is registered.");
+    app.shop().identity(JAN);
+    let at = || app.count("SELECT registered_at FROM customers");
+    let first = at();
+    assert_snapshot!(shown(&app, &customer(&app, "register", JAN, &[])), @"jan@barasek.com (CUREFNO012345678) was registered already, since 0000-00-00T00:00:00.000Z.");
+    assert_eq!(at(), first);
+}
+
+#[test]
 fn signing_out_ends_all_sessions_and_lets_new_ones_begin() {
     let app = spawn_app();
     let sessions = [app.shop().identity(JAN), app.shop().identity(JAN)];
@@ -321,6 +342,15 @@ fn signing_out_ends_all_sessions_and_lets_new_ones_begin() {
     assert!(app.shop().is_logged_in(&others));
     let new = app.shop().identity(JAN);
     assert!(app.shop().is_logged_in(&new));
+}
+
+#[test]
+fn a_sandbox_customer_keeps_the_address() {
+    let app = spawn_app();
+    app.client(SHOP_DEV).identity("ok@magic.test");
+    let reference = super::import::rows(&app.folder, "SELECT cu_ref_no FROM customers").remove(0);
+    assert_snapshot!(set_email(&app, &reference, JAN), @"magic-auth: CUREFNO012345678 is a customer of the sandbox, whose address stays as it is");
+    assert_eq!(app.count("SELECT count(*) FROM customers WHERE email_canonical = 'sandbox:ok@magic.test'"), 1);
 }
 
 /// Gives a customer another address; what is printed, with the `cuRefNo` left out.

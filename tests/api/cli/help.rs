@@ -246,6 +246,7 @@ fn the_help_of_customer() {
       unban        Lift a customer's ban
       authorize    Mark a customer's e-mail address as authorized
       deauthorize  Mark a customer's e-mail address as not authorized (E007); the sessions live on
+      register     Make a guest a registered customer (E003)
       sign-out     End all sessions of a customer
       why          Tell what a sign-in would answer now, and why, rule by rule
       duplicates   List customers whose addresses would be one mailbox under another canonicalization
@@ -400,7 +401,7 @@ fn the_help_of_customer_list() {
           --banned               Only those who are banned
           --json                 Print JSON instead of a table
           --guests               Only guests
-          --unauthorized         Only those whose address is not authorized
+          --unauthorized         Only those who have an address that is not authorized
           --search <TEXT>        Only those with this text in address, number, names, company or
                                  cuRefNo; case and accents do not matter
           --since <PERIOD>       Only those created within this period, such as 7d
@@ -469,9 +470,9 @@ fn the_help_of_customer_import() {
                                        organisation
           --default-country <COUNTRY>  The country of telephone numbers without a code, such as CZ
           --json                       Print JSON instead of a table
-          --dry-run                    Say what would be done, and change nothing
+          --dry-run                    Say what would be done, and change nothing in the database
           --rejects <FILE>             Keep the rows that are wrong in a new file, to be corrected and
-                                       imported
+                                       imported; a dry run keeps them too
       -h, --help                       Print help
     ");
 }

@@ -219,6 +219,24 @@ fn every_field_is_kept() {
 }
 
 #[test]
+fn a_ban_that_is_over_is_none() {
+    let folder = shop();
+    let csv = "email,banned,banReason,banExpiresAt\nover@x.cz,true,fraud,2021-01-01T00:00:00Z\n\
+               banned@x.cz,true,fraud,2999-01-01T00:00:00Z\nlong@x.cz,true,,\n";
+    assert_eq!(imported(&folder, csv), "Imported 3 customers; there already: 0.");
+    assert_eq!(rows(&folder, "SELECT customer_id, reason FROM bans"), ["2|fraud", "3|imported"]);
+}
+
+#[test]
+fn the_clock_of_the_machine_that_exported_may_be_ahead_by_a_minute() {
+    let folder = shop();
+    let now = Clock::system().now();
+    let csv = |ahead| format!("email,createdAt\njan@barasek.com,{}\n", now + Duration::from_secs(ahead));
+    assert!(imported(&folder, csv(120)).contains("line 2: createdAt: lies in the future"));
+    assert_eq!(imported(&folder, csv(50)), "Imported 1 customer; there already: 0.");
+}
+
+#[test]
 fn json_has_true_and_false_and_null_counts_as_absent() {
     let folder = shop();
     let lines = "{\"email\":\"a@x.cz\",\"registered\":false,\"emailAuthorized\":\"false\",\"banned\":true,\"phone\":null}\n\
@@ -279,6 +297,7 @@ fn the_result_can_be_json() {
     {
       "imported": 1,
       "duplicates": 1,
+      "bansNotSet": 0,
       "wrong": 1,
       "pendingReferrals": 1,
       "dryRun": false

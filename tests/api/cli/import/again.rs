@@ -30,6 +30,33 @@ fn who_is_there_already_in_any_spelling_is_skipped_and_counted() {
 }
 
 #[test]
+fn the_ban_of_who_is_there_already_is_not_set_and_that_is_told() {
+    let folder = shop();
+    imported(&folder, "email,phone,banned\njan@x.cz,+420777123456,\neva@x.cz,,true\n");
+    let csv = "email,phone,banned,banExpiresAt\n\
+               jan@x.cz,,true,\n\
+               ,+420777123456,true,2999-01-01T00:00:00Z\n\
+               eva@x.cz,,true,\n\
+               eva@x.cz,+420777123456,true,\n\
+               jan@x.cz,,true,2021-01-01T00:00:00Z\n\
+               jan@x.cz,,false,\n";
+    assert_snapshot!(said(&folder, &import(&folder, csv, &["--json"])), @r#"
+    {
+      "imported": 0,
+      "duplicates": 6,
+      "bansNotSet": 3,
+      "wrong": 0,
+      "pendingReferrals": 0,
+      "dryRun": false
+    }
+    line 2: is a customer already, so the ban was not set: see magic-auth customer ban
+    line 3: is a customer already, so the ban was not set: see magic-auth customer ban
+    line 5: is a customer already, so the ban was not set: see magic-auth customer ban
+    "#);
+    assert_eq!(rows(&folder, "SELECT customer_id FROM bans"), ["2"]);
+}
+
+#[test]
 fn another_organisation_may_have_the_same_people() {
     let folder = shop();
     let csv = "email,cuRefNo\njan@barasek.com,customer00000001\n";

@@ -226,6 +226,14 @@ fn wrong_rows_are_kept_so_that_they_can_be_mended_and_imported() {
     "#);
 
     std::fs::remove_file(&rejects).unwrap();
+    import(&folder, csv, &[&keep[..], &["--dry-run"]].concat());
+    assert!(std::fs::read_to_string(&rejects).unwrap().ends_with(";'=1;Eva\n"));
+    assert_snapshot!(said(&folder, &import(&folder, "email\nbad\n", &["--rejects", "-"])), @"
+    magic-auth: rejects cannot go to standard output: name a new file
+    exit code 1
+    ");
+
+    std::fs::remove_file(&rejects).unwrap();
     import(&folder, "\u{feff}{\"email\":\"json@x.cz\"}\n {\"email\":\"bad\"} \r\nbad", &keep);
     assert_eq!(std::fs::read_to_string(&rejects).unwrap(), " {\"email\":\"bad\"}\nbad\n");
 }
