@@ -79,6 +79,7 @@ fn customer(contact: Contact) -> CustomerRow {
         email_authorized_at: contact.is_authorized.then_some(contact.created_at),
         referred_by: contact.referral_id.map(|referrer| referrer.to_string()),
         erased_at: None,
+        is_sandbox: false,
         ban,
     }
 }
