@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use actix_web::web;
 use futures_util::FutureExt as _;
@@ -21,7 +22,7 @@ use crate::keys::Keys;
 use crate::metrics::Metrics;
 use crate::session::Sessions;
 use crate::sign_in::SignIn;
-use crate::store::{Database, KeyState, NewKey, OpenError, ServerLock, Store, StoreError};
+use crate::store::{ConfigKey, Database, KeyState, NewKey, OpenError, ServerLock, Store, StoreError};
 use crate::throttle::Throttle;
 
 /// A server that has its database, its keys and its socket, and does not answer yet.
@@ -170,7 +171,7 @@ impl Application {
 async fn keep_at(what: &str, mut work: impl AsyncFnMut()) {
     while AssertUnwindSafe(work()).catch_unwind().await.is_err() {
         error!("{what} panicked and is begun anew");
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 
@@ -200,7 +201,7 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.bind(&address.into())?;
     // Who sends requests and takes no answers is let go, within a minute: else they pile up in memory for ever.
     #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(std::time::Duration::from_secs(30)))?;
+    socket.set_tcp_user_timeout(Some(Duration::from_secs(30)))?;
     socket.listen(2_048)?;
     Ok(socket.into())
 }
@@ -214,24 +215,19 @@ fn apply_organisations(database: &mut Database, config: &Config, clock: &Clock) 
             let organisation = tx.upsert_organisation(configured.name.as_str(), now)?;
             for key in &configured.api_keys {
                 present.push(key.digest());
-                let before = tx.find_key(&key.digest())?;
-                if let Some(before) = before.filter(|before| before.is_moved_to(organisation)) {
-                    warn!(
-                        "the key {} is now one of {}; the customers, sessions and bans of {} stay where they are",
+                let new = NewKey { organisation, key, permissions: &Permissions::ALL, expires_at: None };
+                match tx.upsert_config_key(&new, now)? {
+                    ConfigKey::InForce => {}
+                    ConfigKey::MovedFrom(before) => warn!(
+                        "the key {} is now one of {}; the customers, sessions and bans of {before} stay where they are",
                         key.label(),
-                        configured.name.as_str(),
-                        before.organisation_name
-                    );
-                }
-                if !tx.upsert_config_key(
-                    &NewKey { organisation, key, permissions: &Permissions::ALL, expires_at: None },
-                    now,
-                )? {
-                    warn!(
+                        configured.name.as_str()
+                    ),
+                    ConfigKey::NotInForce => warn!(
                         "the key {} in the configuration is not in force: it was revoked, rotated, or created for \
                          another organisation, on the command line; remove it from the file",
                         key.label()
-                    );
+                    ),
                 }
             }
         }

@@ -92,7 +92,8 @@ impl Intelligence {
     }
 
     /// Has it found out who is behind an address, some time. Costs memory and arithmetic only.
-    pub fn note(&self, ip: ClientIp) {
+    pub fn note(&self, ip: Option<ClientIp>) {
+        let Some(ip) = ip else { return };
         let is_off = self.geoip.knows_nothing() && self.reverse_dns.is_none();
         if is_off || !self.known.lock().insert(ip, self.clock.steady()) {
             return;

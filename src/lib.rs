@@ -19,7 +19,7 @@
 //! | [`geoip`] | who is behind an address: databases and lists in memory, and reverse DNS |
 //! | [`intelligence`] | who is behind the addresses of sign-ins, found out after the answer and stored |
 //! | [`attempt_log`] | attempts whose record does not wait for the disk |
-//! | [`housekeeping`] | the broom for old attempts and dead sessions; the watches on the WAL and on the files of `geoip` |
+//! | [`housekeeping`] | the broom for old attempts and dead sessions; the watches on the database's files and on those of `geoip` |
 //! | [`http`] | routes, request bodies and answers; one file for each endpoint; the operator's port (`http::admin`) |
 //! | [`metrics`] | what the server counts and measures of itself |
 //! | [`application`] | the server as a whole: built, then run until told to stop |

@@ -13,7 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::domain::{Outcome, Refusal};
+use crate::domain::Outcome;
 
 /// All that is counted and measured.
 #[derive(Debug)]
@@ -97,6 +97,15 @@ impl Default for WriterMetrics {
     }
 }
 
+/// Of each outcome from nothing on: of the first failure, too, it is seen that there is one more.
+fn sign_ins() -> Family<[(&'static str, &'static str); 1], Counter> {
+    let sign_ins = Family::default();
+    for outcome in Outcome::all() {
+        drop(sign_ins.get_or_create(&[("outcome", outcome.as_str())]));
+    }
+    sign_ins
+}
+
 /// From 0.1 ms to 3 s.
 fn durations() -> Histogram {
     Histogram::new(exponential_buckets(0.000_1, 2.0, 16))
@@ -104,12 +113,7 @@ fn durations() -> Histogram {
 
 impl Default for Metrics {
     fn default() -> Self {
-        let sign_ins = Family::<[(&'static str, &'static str); 1], Counter>::default();
-        // From nothing on: of the first failure, too, it is seen that there is one more.
-        for outcome in Refusal::ALL.map(Outcome::Refused).into_iter().chain([Outcome::SignedIn, Outcome::Denied]) {
-            drop(sign_ins.get_or_create(&[("outcome", outcome.as_str())]));
-        }
-        let requests = Family::default();
+        let (sign_ins, requests) = (sign_ins(), Family::default());
         let durations = Family::new_with_constructor(durations as fn() -> Histogram);
         let (writer, levels) = (WriterMetrics::default(), LevelGauges::default());
         let ignored_referrals = Counter::default();

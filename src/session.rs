@@ -122,6 +122,21 @@ impl Unwritten {
     }
 }
 
+impl Session {
+    /// When it expires: a lifetime that has become shorter since it was made counts.
+    #[must_use]
+    pub fn ends_at(&self, rules: SessionConfig) -> Timestamp {
+        self.expires_at.min(self.created_at + rules.lifetime.get())
+    }
+
+    /// Whether it has neither ended nor expired, nor been idle for too long.
+    #[must_use]
+    pub fn is_alive(&self, rules: SessionConfig, now: Timestamp) -> bool {
+        let is_idle = rules.idle_timeout.is_some_and(|limit| self.last_seen_at + limit.get() <= now);
+        !self.is_ended && now < self.ends_at(rules) && !is_idle
+    }
+}
+
 /// Whether what was done at that moment need not be done again yet.
 fn is_recent(at: Timestamp, longest_rest: Duration, now: Timestamp) -> bool {
     at + (longest_rest / TOUCHES).min(TOUCH_EVERY) > now

@@ -146,10 +146,8 @@ impl SignIn {
     ) -> Result<Answer, Overloaded> {
         let mut attempt =
             Attempt { organisation: key.organisation, api_key: key.id, mailbox: None, email: None, ip: request.ip };
-        if let Some(ip) = attempt.ip {
-            self.intelligence.note(ip);
-        }
         let Some(email) = request.email.take() else {
+            self.intelligence.note(attempt.ip);
             let recorded = store.write(record_invalid_email(attempt.clone(), now)).await;
             return self.answer(recorded, attempt, now);
         };
@@ -162,6 +160,7 @@ impl SignIn {
         if is_throttled && let Err(too_soon) = self.throttle.check(key.organisation, mailbox, request.ip) {
             return Ok(self.refuse(too_soon, attempt, now));
         }
+        self.intelligence.note(attempt.ip);
         if let Some(ip) = attempt.ip
             && deny_reason(&self.policy.deny, &self.intelligence.geoip, ip.get()).is_some()
         {

@@ -75,6 +75,11 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Refusal::ALL.map(Self::Refused).into_iter().chain([Self::SignedIn, Self::Denied])
+    }
+
     /// `OK`, `denied`, or the refusal's code.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -102,9 +107,7 @@ impl FromStr for Outcome {
     type Err = UnknownOutcome;
 
     fn from_str(text: &str) -> Result<Self, UnknownOutcome> {
-        let refused = Refusal::ALL.map(Self::Refused).into_iter();
-        let mut outcomes = refused.chain([Self::SignedIn, Self::Denied]);
-        outcomes.find(|outcome| outcome.as_str().eq_ignore_ascii_case(text)).ok_or(UnknownOutcome)
+        Self::all().find(|outcome| outcome.as_str().eq_ignore_ascii_case(text)).ok_or(UnknownOutcome)
     }
 }
 
@@ -114,7 +117,7 @@ mod tests {
 
     #[test]
     fn every_outcome_is_read_back_as_it_was_written() {
-        for outcome in Refusal::ALL.map(Outcome::Refused).into_iter().chain([Outcome::SignedIn, Outcome::Denied]) {
+        for outcome in Outcome::all() {
             assert_eq!(outcome.to_string().parse::<Outcome>().unwrap(), outcome);
         }
         assert!("E008".parse::<Outcome>().is_err());

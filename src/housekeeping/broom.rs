@@ -181,7 +181,7 @@ fn sweep_addresses(
     now: Timestamp,
 ) -> Result<Step<ClientIp>, StoreError> {
     // What is known of addresses is nobody's to count.
-    Ok(Step { next: tx.delete_old_ips(after, STEP, rules.attempts_kept_for, now)?, deleted: 0 })
+    Ok(Step { next: tx.sweep_ips(after, STEP, rules.attempts_kept_for, now)?, deleted: 0 })
 }
 
 /// Deletes the dead ones among the next sessions. A round goes through the whole table: sessions end at any age.

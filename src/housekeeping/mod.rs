@@ -1,4 +1,5 @@
-//! Housekeeping: old attempts and dead sessions are deleted, and the WAL and the files about addresses are watched.
+//! Housekeeping: old attempts and dead sessions are deleted, and the database's files and those about addresses are
+//! watched.
 
 mod broom;
 mod geoip;

@@ -91,13 +91,18 @@ impl KeyState {
     }
 }
 
-impl KeyRow {
-    /// Whether the configuration, which has the say about it, gives it to another organisation than before.
-    #[must_use]
-    pub fn is_moved_to(&self, organisation: OrganisationId) -> bool {
-        self.source == KeySource::Config && self.organisation != organisation
-    }
+/// What becomes of a key of the configuration.
+#[derive(Debug)]
+pub enum ConfigKey {
+    /// It is in force.
+    InForce,
+    /// It is in force, and was one of this organisation until now.
+    MovedFrom(String),
+    /// The command line has the say about it, and has ended it or made it for another organisation.
+    NotInForce,
+}
 
+impl KeyRow {
     /// How logs, tables and messages name the key.
     #[must_use]
     pub fn label(&self) -> String {
@@ -129,28 +134,30 @@ impl Tx<'_> {
     }
 
     /// Keeps a key that stands in the configuration, and revives it when it had left it. A key that
-    /// the command line made or revoked stays as it is. Says whether the key is in force.
+    /// the command line made or revoked stays as it is.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn upsert_config_key(&self, new: &NewKey<'_>, now: Timestamp) -> Result<bool, StoreError> {
+    pub fn upsert_config_key(&self, new: &NewKey<'_>, now: Timestamp) -> Result<ConfigKey, StoreError> {
         let Some(row) = self.find_key(&new.key.digest())? else {
             self.insert_key_of(KeySource::Config, new, now)?;
-            return Ok(true);
+            return Ok(ConfigKey::InForce);
         };
+        let is_moved = row.organisation != new.organisation;
         if row.source == KeySource::Cli {
-            return Ok(row.state(now) == KeyState::Active && row.organisation == new.organisation);
+            let is_in_force = row.state(now) == KeyState::Active && !is_moved;
+            return Ok(if is_in_force { ConfigKey::InForce } else { ConfigKey::NotInForce });
         }
         let sql = "UPDATE api_keys SET organisation_id = ?2, revoked_at = NULL WHERE id = ?1";
         self.update_one(sql, params![row.id, new.organisation])?;
-        Ok(true)
+        Ok(if is_moved { ConfigKey::MovedFrom(row.organisation_name) } else { ConfigKey::InForce })
     }
 
     fn insert_key_of(&self, source: KeySource, new: &NewKey<'_>, now: Timestamp) -> Result<(), StoreError> {
         let sql = "INSERT INTO api_keys
                 (organisation_id, digest, prefix, hint, source, created_at, expires_at, permissions)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-        self.prepare(sql)?.execute(params![
+        let values = params![
             new.organisation,
             new.key.digest(),
             new.key.kind().prefix(),
@@ -159,8 +166,8 @@ impl Tx<'_> {
             now,
             new.expires_at,
             new.permissions.to_list(),
-        ])?;
-        Ok(())
+        ];
+        self.execute(sql, values).map(drop)
     }
 
     /// Revokes the keys of the configuration that are not among `present`. Gives their number.
@@ -218,11 +225,7 @@ impl Tx<'_> {
         statement.query_and_then([], read_key)?.collect()
     }
 
-    /// The key of this digest.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub fn find_key(&self, digest: &Digest) -> Result<Option<KeyRow>, StoreError> {
+    fn find_key(&self, digest: &Digest) -> Result<Option<KeyRow>, StoreError> {
         let mut statement = self.prepare(&format!("{SELECT} WHERE k.digest = ?1"))?;
         statement.query_row([digest], |row| Ok(read_key(row))).optional()?.transpose()
     }

@@ -43,7 +43,7 @@ fn place_of_backup(database: &Path, file: &Path) -> Result<PathBuf, CopyError> {
         Some(found) if !found.is_file() => return Err(CopyError::NotAFile(place)),
         Some(found) if found.len() > 0 => {
             refuse_served(&place)?;
-            refuse_what_is_not_ours(&place)?;
+            refuse_what_is_no_backup(&place)?;
         }
         _ => {}
     }
@@ -51,7 +51,7 @@ fn place_of_backup(database: &Path, file: &Path) -> Result<PathBuf, CopyError> {
 }
 
 /// Refuses what is no database of this program, of whichever version, as far as a damaged one still tells.
-fn refuse_what_is_not_ours(place: &Path) -> Result<(), CopyError> {
+fn refuse_what_is_no_backup(place: &Path) -> Result<(), CopyError> {
     File::open(place).map_err(CopyError::write(place))?;
     let found = connection::open_unchanged(place).map_err(SchemaError::from).and_then(|file| schema::recognise(&file));
     match found {

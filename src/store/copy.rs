@@ -17,7 +17,7 @@ use super::{OpenError, connection};
 /// Why a copy was not made, or not put in its place. Each message is one line and says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
-    /// The database cannot be opened or is not of this program, or a server has it.
+    /// The database cannot be opened or is not of this program.
     #[error(transparent)]
     Open(#[from] OpenError),
     /// A server has the database open.

@@ -125,10 +125,10 @@ pub enum OpenError {
         user: u32,
     },
     /// Nothing can be made beside the file, as SQLite does.
-    #[error("cannot write in the folder {}, where the database is: move the database into a folder of user {user}'s own, or let that user write there", folder.display())]
+    #[error("cannot write in the folder {}, where the database is: move the database into a folder of user {user}'s own, or let that user write there", path.display())]
     FolderOfOthers {
         /// The folder.
-        folder: PathBuf,
+        path: PathBuf,
         /// The number of the user who runs this.
         user: u32,
     },

@@ -41,12 +41,10 @@ impl Tx<'_> {
     /// # Errors
     /// When the database fails.
     pub fn upsert_ip(&self, known: &IpIntelligence) -> Result<(), StoreError> {
-        let mut statement = self.prepare(
-            "INSERT OR REPLACE INTO ip_intelligence (ip, country, city, asn, as_name, flags, facts, due_at)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        )?;
+        let sql = "INSERT OR REPLACE INTO ip_intelligence (ip, country, city, asn, as_name, flags, facts, due_at)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
         let origin = &known.origin;
-        statement.execute(params![
+        let values = params![
             known.ip,
             origin.country,
             origin.city,
@@ -55,8 +53,8 @@ impl Tx<'_> {
             origin.flags,
             known.facts,
             known.due_at,
-        ])?;
-        Ok(())
+        ];
+        self.execute(sql, values).map(drop)
     }
 
     /// When it is to be found out anew what is known of an address; `None`: nothing is.
@@ -73,7 +71,7 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the database fails.
-    pub fn delete_old_ips(
+    pub fn sweep_ips(
         &self,
         after: Option<ClientIp>,
         limit: u32,
@@ -84,10 +82,10 @@ impl Tx<'_> {
         let sql = "SELECT ip FROM ip_intelligence WHERE ip > ?1 ORDER BY ip LIMIT ?2";
         let page: Vec<String> = self.list(sql, params![after, limit], |row| row.get(0))?;
         let Some(last) = page.last() else { return Ok(None) };
-        let before = params![after, last, now - kept_for];
-        self.execute("DELETE FROM ip_intelligence WHERE ip > ?1 AND ip <= ?2 AND due_at < ?3", before)?;
-        let latest = params![after, last, now + kept_for];
-        self.execute("UPDATE ip_intelligence SET due_at = ?3 WHERE ip > ?1 AND ip <= ?2 AND due_at > ?3", latest)?;
+        let delete = "DELETE FROM ip_intelligence WHERE ip > ?1 AND ip <= ?2 AND due_at < ?3";
+        self.execute(delete, params![after, last, now - kept_for])?;
+        let bring_forward = "UPDATE ip_intelligence SET due_at = ?3 WHERE ip > ?1 AND ip <= ?2 AND due_at > ?3";
+        self.execute(bring_forward, params![after, last, now + kept_for])?;
         Ok(ClientIp::parse(last).ok())
     }
 }

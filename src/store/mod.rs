@@ -34,7 +34,7 @@ use std::time::Duration;
 
 use r2d2_sqlite::SqliteConnectionManager;
 
-pub use api_keys::{KeyRow, KeySource, KeyState, NewKey};
+pub use api_keys::{ConfigKey, KeyRow, KeySource, KeyState, NewKey};
 pub use attempts::{
     Attempt, AttemptFilter, AttemptRow, IpTotal, MailboxTotal, NewAttempt, OutcomeTotal, ThrottledAttempt,
     UnclaimedAttempts,

@@ -1,4 +1,5 @@
-//! The files that the writer has open: which they are, and how it waits for others who have them.
+//! The files of an open database: which they are, whether they are still there, and how the writer waits for others who
+//! have them.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};

@@ -44,7 +44,7 @@ pub(super) fn check_access(path: &Path) -> Result<(), OpenError> {
         .map_err(|cause| refused(path.to_owned(), metadata.uid(), user, cause))?;
     access(folder, TO_MAKE_FILES).map_err(|cause| match cause {
         Errno::ROFS => OpenError::ReadOnly(path.to_owned()),
-        _ => OpenError::FolderOfOthers { folder: folder.to_owned(), user },
+        _ => OpenError::FolderOfOthers { path: folder.to_owned(), user },
     })
 }
 

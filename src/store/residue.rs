@@ -37,7 +37,8 @@ impl Residue {
         residue
     }
 
-    /// What a row of `customers` and an entry of its index would hold of an address. (Attempts go along to the next.)
+    /// What a row of `customers`, an entry of its index, and a row of `login_attempts` of nobody would hold of an address.
+    /// (Attempts go along to the next, and know their customer then instead of the address.)
     #[must_use]
     pub fn of_address(
         organisation: OrganisationId,
@@ -52,6 +53,8 @@ impl Residue {
             // the type of the row's: so that somebody's longer address is no find.
             let [.., number] = organisation.0.to_be_bytes();
             needles.extend((1..=9).chain([number]).map(|before| [&[before], canonical.as_str().as_bytes()].concat()));
+            let mailbox = canonical.mailbox(organisation).0.to_be_bytes();
+            needles.extend(email.map(|email| [&mailbox, email.as_bytes()].concat()));
         }
         Self { needles }
     }

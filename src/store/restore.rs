@@ -31,7 +31,7 @@ pub struct Restored {
 pub fn restore(database: &Path, file: &Path, now: Timestamp) -> Result<Restored, CopyError> {
     let database = real_path(&std::path::absolute(database).map_err(CopyError::write(database))?);
     refuse_files_of(&database, file)?;
-    if file.exists() && !file.is_file() {
+    if look_at(file).map_err(CopyError::read(file))?.is_some_and(|found| !found.is_file()) {
         return Err(CopyError::NotAFile(file.to_owned()));
     }
     let copy = PendingCopy::beside(&database)?;

@@ -6,7 +6,6 @@ use rusqlite::{Row, params};
 
 use super::customers::{ACCOUNT_COLUMNS, ACCOUNT_WIDTH, read_account};
 use super::{Account, StoreError, Tx};
-use crate::config::SessionConfig;
 use crate::domain::{ClientIp, CustomerId, Digest, IdentityId, OrganisationId, SessionId, Timestamp};
 
 /// A session to be made.
@@ -33,21 +32,6 @@ pub struct Session {
     pub last_seen_at: Timestamp,
     /// Whether it was ended before its time: logged out, or all sessions of the customer ended.
     pub is_ended: bool,
-}
-
-impl Session {
-    /// When it expires: a lifetime that has become shorter since it was made counts.
-    #[must_use]
-    pub fn ends_at(&self, rules: SessionConfig) -> Timestamp {
-        self.expires_at.min(self.created_at + rules.lifetime.get())
-    }
-
-    /// Whether it has neither ended nor expired, nor been idle for too long.
-    #[must_use]
-    pub fn is_alive(&self, rules: SessionConfig, now: Timestamp) -> bool {
-        let is_idle = rules.idle_timeout.is_some_and(|limit| self.last_seen_at + limit.get() <= now);
-        !self.is_ended && now < self.ends_at(rules) && !is_idle
-    }
 }
 
 /// Of `sessions AS s` with its customer `c`.
@@ -168,8 +152,7 @@ impl Tx<'_> {
     /// # Errors
     /// When the database fails.
     pub fn count_sessions(&self) -> Result<u64, StoreError> {
-        let count: i64 = self.prepare("SELECT count(*) FROM sessions")?.query_row([], |row| row.get(0))?;
-        Ok(count.unsigned_abs())
+        Ok(self.value::<i64>("SELECT count(*) FROM sessions", [])?.unsigned_abs())
     }
 
     /// Deletes a session.

@@ -1,5 +1,6 @@
 //! The operations on the tables: what they have in common. Each table's own stand in its file.
 
+use rusqlite::types::FromSql;
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Params, Row};
 
 use super::{StoreError, schema};
@@ -40,6 +41,11 @@ impl<'c> Tx<'c> {
         read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<T>, StoreError> {
         Ok(self.prepare(sql)?.query_row(values, read).optional()?)
+    }
+
+    /// The one value of a row that is always there.
+    pub(super) fn value<T: FromSql>(&self, sql: &str, values: impl Params) -> Result<T, StoreError> {
+        Ok(self.prepare(sql)?.query_row(values, |row| row.get(0))?)
     }
 
     /// Changes rows, and gives their number.

@@ -7,6 +7,11 @@ use crate::domain::{
     EmailAddress, Mailbox, OrganisationId, Outcome, PersonName, PhoneNumber, SessionId, Timestamp,
 };
 
+/// For `json_each`, which makes rows of them.
+pub(super) fn json_array<V: Into<serde_json::Value>>(values: impl Iterator<Item = V>) -> String {
+    values.collect::<serde_json::Value>().to_string()
+}
+
 macro_rules! numbers {
     ($($value:ident: $number:expr, $constructor:expr;)+) => {$(
         impl ToSql for $value {

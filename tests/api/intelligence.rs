@@ -196,6 +196,13 @@ fn what_is_known_is_deleted_once_it_is_older_than_any_attempt() {
     assert_eq!(app.count("SELECT count(*) FROM ip_intelligence WHERE country = 'AT'"), 1);
 }
 
+#[test]
+fn the_address_of_a_wrong_email_is_looked_up_too() {
+    let app = spawn_knowing("");
+    assert_eq!(sign_in_from(&app, "no address", PRAGUE), "E004");
+    eventually(|| app.count("SELECT count(*) FROM ip_intelligence WHERE city = 'Prague'") == 1);
+}
+
 /// As after `refresh` or `retention` was shortened, or when the clock was ahead.
 #[test]
 fn what_is_due_later_than_it_could_be_now_is_looked_up_again_or_due_sooner() {

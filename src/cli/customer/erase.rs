@@ -1,14 +1,13 @@
 //! `customer erase`
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 
-use super::{Who, find, mailboxes, name, own_forms, remove_residue};
+use super::{Who, find, mailboxes, name, own_forms, remove_residue, wait_for_server};
 use crate::cli::Context;
-use crate::store::{CustomerRow, Residue, ServerLock, StoreError};
+use crate::store::{CustomerRow, Residue, StoreError};
 
 #[derive(Args)]
 pub(in crate::cli) struct Arguments {
@@ -35,14 +34,15 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()
     let residue = (customer.erased_at.is_none())
         .then(|| Residue::of_person(customer.organisation, &customer.account, &forms, &traces));
     database.write(|tx| tx.erase_customer(&mut traces, now))?;
-    // What a running server has still in its memory, it writes within that time; not what it knows of an IP address
-    // while DNS servers do not answer, but that is of nobody any more.
-    if ServerLock::take(&context.config.database.path).is_err() {
-        std::thread::sleep(Duration::from_secs(3));
+    // Not what it knows of an IP address while DNS servers do not answer, but that is of nobody any more.
+    if wait_for_server(context) {
         database.write(|tx| tx.erase_customer(&mut traces, now))?;
     }
+    let lonely_ips = database.read(|tx| tx.list_lonely_ips(&traces))?;
+    database.write(|tx| lonely_ips.iter().try_for_each(|ip| tx.delete_ip(ip)))?;
+    drop(database);
     let cu_ref_no = &customer.account.cu_ref_no;
-    remove_residue(context, database, residue.as_ref()).with_context(|| {
+    remove_residue(context, residue.as_ref()).with_context(|| {
         format!("{cu_ref_no} is erased, but traces may remain in free parts of the file: erase {cu_ref_no} again")
     })?;
     context.output.done(format!(

@@ -89,7 +89,7 @@ fn form(context: &Context, arguments: &Arguments) -> Form {
         Some(FileFormat::Jsonl) => Form::JsonLines,
         None if ["jsonl", "ndjson"].contains(&extension) => Form::JsonLines,
         // In a pipe, JSON is what was asked for; beside a file, it is the form of what is said about it.
-        None if context.output.json && arguments.file.as_os_str() == "-" => Form::JsonLines,
+        None if context.output.json && is_stream(&arguments.file) => Form::JsonLines,
         Some(FileFormat::Csv) | None => Form::Csv,
     }
 }

@@ -159,11 +159,15 @@ fn tell(context: &Context, arguments: &Arguments, report: ImportReport, wrong: u
     let done = Outcome { imported, duplicates, bans_not_set, wrong, pending_referrals, dry_run: arguments.dry_run };
     context.output.print(&done, |done| {
         let verb = if done.dry_run { "Would import" } else { "Imported" };
+        let bans = match done.bans_not_set {
+            0 => String::new(),
+            count => format!(" Bans not set: {count}."),
+        };
         let pending = match pending_referrals {
             0 => String::new(),
             count => format!(" Referrals still waiting for their referrer, in all: {count}."),
         };
-        format!("{verb} {}; there already: {duplicates}.{pending}", counted(imported, "customer"))
+        format!("{verb} {}; there already: {duplicates}.{bans}{pending}", counted(imported, "customer"))
     })
 }
 

@@ -9,6 +9,8 @@ mod set_email;
 mod show;
 mod why;
 
+use std::time::Duration;
+
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 
@@ -17,7 +19,7 @@ use crate::config::Period;
 use crate::domain::{
     BanReason, CanonicalEmail, Canonicalization, CuRefNo, EmailAddress, Mailbox, OrganisationId, PhoneNumber, Timestamp,
 };
-use crate::store::{CustomerFilter, CustomerOrder, CustomerRow, Database, Residue, StoreError, Tx};
+use crate::store::{CustomerFilter, CustomerOrder, CustomerRow, Database, Residue, ServerLock, StoreError, Tx};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -216,16 +218,24 @@ fn find(context: &Context, tx: &Tx<'_>, who: &Who) -> anyhow::Result<CustomerRow
 
 /// Empties the WAL, so that what was overwritten stands nowhere any more, and rewrites the file if the residue is in it;
 /// without one that could be looked for, in any case.
-fn remove_residue(context: &Context, database: Database, residue: Option<&Residue>) -> anyhow::Result<()> {
-    database.empty_wal()?;
+fn remove_residue(context: &Context, residue: Option<&Residue>) -> anyhow::Result<()> {
     // Closed before the file is looked into: closing a file ends all locks that the program has on it.
-    drop(database);
+    context.open_database()?.empty_wal()?;
     if residue.map_or(Ok(true), |residue| residue.is_in(&context.config.database.path))? {
         let database = context.open_database()?;
         database.rewrite()?;
         database.empty_wal()?;
     }
     Ok(())
+}
+
+/// Waits until a running server has written what it has still in its memory. Says whether there is one.
+fn wait_for_server(context: &Context) -> bool {
+    let is_running = ServerLock::take(&context.config.database.path).is_err();
+    if is_running {
+        std::thread::sleep(Duration::from_secs(3));
+    }
+    is_running
 }
 
 /// So many customers are read at once, in a transaction of their own: one over all of them would keep the WAL from being

@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 
-use super::{Who, change, find, own_forms, remove_residue};
+use super::{Who, change, find, own_forms, remove_residue, wait_for_server};
 use crate::cli::Context;
 use crate::cli::output::note;
 use crate::config::NewCustomerEmail;
@@ -14,10 +14,10 @@ pub(super) fn run(context: &Context, who: &Who, address: &EmailAddress) -> anyho
     let now = context.clock.now();
     let canonical = address.canonical(context.config.email.canonicalization);
     // What knows the old address alone goes along, for by that nobody finds the customer any more.
-    let (unclaimed, residue) = context.open_database()?.read(|tx| {
+    let (had_address, unclaimed, residue) = context.open_database()?.read(|tx| {
         let customer = find(context, tx, who)?;
         let residue = residue_of_old(tx, &customer, address, &canonical, now)?;
-        anyhow::Ok((tx.find_unclaimed_attempts(customer.id)?, residue))
+        anyhow::Ok((customer.account.email.is_some(), tx.find_unclaimed_attempts(customer.id)?, residue))
     })?;
     change(context, who, |tx, customer| {
         if customer.is_sandbox {
@@ -41,7 +41,11 @@ pub(super) fn run(context: &Context, who: &Who, address: &EmailAddress) -> anyho
             if is_authorized { "" } else { ", not authorized (see magic-auth customer authorize)" }
         ))
     })?;
-    if let Err(error) = remove_residue(context, context.open_database()?, residue.as_ref()) {
+    if let Some(unclaimed) = unclaimed.filter(|_| wait_for_server(context)) {
+        context.open_database()?.write(|tx| tx.claim_attempts(&unclaimed))?;
+    }
+    let removed = if had_address { remove_residue(context, residue.as_ref()) } else { Ok(()) };
+    if let Err(error) = removed {
         note(&format!("the old address may remain in free parts of the file: set the new one again: {error:#}"));
     }
     Ok(())

@@ -4,6 +4,7 @@ use rusqlite::types::Value;
 use rusqlite::{Row, params_from_iter};
 
 use crate::domain::{AttemptId, ClientIp, CustomerId, Mailbox, OrganisationId, Outcome, Timestamp};
+use crate::store::values::json_array;
 use crate::store::{IpOrigin, StoreError, Tx};
 
 /// Which attempts to list or to count. What is `None` does not matter.
@@ -35,12 +36,6 @@ macro_rules! matches_filter {
     };
 }
 pub(super) use matches_filter;
-
-/// For `json_each`, which makes rows of them.
-pub(in crate::store) fn json_array(numbers: impl Iterator<Item = i64>) -> String {
-    let numbers: Vec<String> = numbers.map(|number| number.to_string()).collect();
-    format!("[{}]", numbers.join(","))
-}
 
 impl AttemptFilter {
     /// The parameters `?1` to `?6` of [`matches_filter`].
@@ -153,7 +148,7 @@ impl Tx<'_> {
     /// # Errors
     /// When the database fails.
     pub fn find_newest_attempt(&self) -> Result<Option<AttemptId>, StoreError> {
-        Ok(self.prepare("SELECT max(id) FROM login_attempts")?.query_row([], |row| row.get(0))?)
+        self.value("SELECT max(id) FROM login_attempts", [])
     }
 
     /// The attempt that will be recorded next, or a later one.

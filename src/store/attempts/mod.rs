@@ -4,7 +4,6 @@ mod listing;
 mod summary;
 mod unclaimed;
 
-pub(super) use listing::json_array;
 pub use listing::{AttemptFilter, AttemptRow};
 pub use summary::{IpTotal, MailboxTotal, OutcomeTotal};
 pub use unclaimed::UnclaimedAttempts;
@@ -103,7 +102,7 @@ impl Tx<'_> {
     pub fn find_newest_moment(&self) -> Result<Option<Timestamp>, StoreError> {
         let sql = "SELECT max(at) FROM
             (SELECT max(at) AS at FROM login_attempts UNION ALL SELECT max(created_at) FROM customers)";
-        Ok(self.prepare(sql)?.query_row([], |row| row.get(0))?)
+        self.value(sql, [])
     }
 
     /// Tells of the attempts since `start` that went through the throttle, the oldest first.

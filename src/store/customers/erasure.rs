@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use rusqlite::params;
 use rusqlite::types::ToSql;
-use serde_json::json;
 
 use crate::domain::{AttemptId, CustomerId, Mailbox, SessionId, Timestamp};
-use crate::store::attempts::json_array;
+use crate::store::values::json_array;
 use crate::store::{StoreError, Tx};
 
 /// Where a customer stands in the two tables that are too large to be searched while others wait to write.
@@ -20,8 +19,6 @@ pub struct Traces {
     attempts: Vec<AttemptId>,
     /// From where all these came: a running server may still be finding out who is behind them.
     ips: BTreeSet<String>,
-    /// Those from where others came too.
-    shared_ips: BTreeSet<String>,
     /// From here on the tables have to be searched once more.
     next_session: SessionId,
     next_attempt: AttemptId,
@@ -45,22 +42,19 @@ impl Tx<'_> {
         let next_attempt = self.next_attempt()?;
         let sessions = self.list_session_ids(customer, SessionId(0))?;
         let attempts = self.list_attempt_ids(customer, &mailboxes, AttemptId(0))?;
-        let mut traces = Traces {
+        Ok(Traces {
             customer,
             mailboxes,
             ips: self.list_ips(&sessions, &attempts)?,
-            shared_ips: BTreeSet::new(),
             sessions,
             attempts,
             next_session: SessionId::earliest_at(now - MARGIN),
             next_attempt,
-        };
-        traces.shared_ips = self.list_shared_ips(&traces, &traces.ips, SessionId(0), AttemptId(0))?;
-        Ok(traces)
+        })
     }
 
-    /// Forgets a person: address, number, names, bans, sessions, the addresses in attempts, and what is known of these
-    /// unless others have them too. What is found anew is added to the traces.
+    /// Forgets a person: address, number, names, bans, sessions, and the addresses in attempts. What is found anew is added
+    /// to the traces.
     ///
     /// # Errors
     /// When the database fails or has no such customer.
@@ -79,24 +73,34 @@ impl Tx<'_> {
         }
         let sessions = self.list_session_ids(customer, traces.next_session)?;
         let attempts = self.list_attempt_ids(customer, &traces.mailboxes, traces.next_attempt)?;
-        let new_ips = &self.list_ips(&sessions, &attempts)? - &traces.ips;
+        traces.ips.extend(self.list_ips(&sessions, &attempts)?);
         traces.sessions.extend(sessions);
         traces.attempts.extend(attempts);
-        let mut shared_ips = self.list_shared_ips(traces, &traces.ips, traces.next_session, traces.next_attempt)?;
-        // Here others wait for the search of both tables: for who comes from somewhere new in these seconds.
-        shared_ips.append(&mut self.list_shared_ips(traces, &new_ips, SessionId(0), AttemptId(0))?);
-        traces.ips.extend(new_ips);
-        traces.shared_ips.extend(shared_ips);
         for id in &traces.sessions {
             self.delete_session(*id)?;
         }
         for id in &traces.attempts {
             self.execute("UPDATE login_attempts SET mailbox = NULL, email = NULL, ip = NULL WHERE id = ?1", [id])?;
         }
-        for ip in &traces.ips - &traces.shared_ips {
-            self.execute("DELETE FROM ip_intelligence WHERE ip = ?1", [ip])?;
-        }
         Ok(())
+    }
+
+    /// The IP addresses from where the person came, once erased, and nobody else has come. Reads both tables.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn list_lonely_ips(&self, traces: &Traces) -> Result<Vec<String>, StoreError> {
+        let sql = "SELECT value FROM json_each(?1)
+            EXCEPT SELECT ip FROM sessions EXCEPT SELECT ip FROM login_attempts";
+        self.list(sql, [json_array(traces.ips.iter().map(String::as_str))], |row| row.get(0))
+    }
+
+    /// Forgets who is behind an IP address.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn delete_ip(&self, ip: &str) -> Result<(), StoreError> {
+        self.execute("DELETE FROM ip_intelligence WHERE ip = ?1", [ip]).map(drop)
     }
 
     /// From where these sessions and attempts came.
@@ -113,39 +117,6 @@ impl Tx<'_> {
             ips.extend(self.find(&sql, [id], |row| row.get::<_, String>(0))?);
         }
         Ok(ips)
-    }
-
-    /// Those of the IP addresses from where others came, by rows of theirs, or of nobody's, from these on.
-    fn list_shared_ips(
-        &self,
-        traces: &Traces,
-        ips: &BTreeSet<String>,
-        first_session: SessionId,
-        first_attempt: AttemptId,
-    ) -> Result<BTreeSet<String>, StoreError> {
-        let sessions = json_array(traces.sessions.iter().map(|id| id.0));
-        let attempts = json_array(traces.attempts.iter().map(|id| id.0));
-        let mut shared = self.list_shared_ips_in("sessions", ips, &sessions, first_session.0)?;
-        shared.append(&mut self.list_shared_ips_in("login_attempts", ips, &attempts, first_attempt.0)?);
-        Ok(shared)
-    }
-
-    fn list_shared_ips_in(
-        &self,
-        table: &str,
-        ips: &BTreeSet<String>,
-        own: &str,
-        first: i64,
-    ) -> Result<BTreeSet<String>, StoreError> {
-        if ips.is_empty() {
-            return Ok(BTreeSet::new());
-        }
-        let sql = format!(
-            "SELECT DISTINCT ip FROM {table}
-            WHERE id >= ?1 AND ip IN (SELECT value FROM json_each(?2)) AND id NOT IN (SELECT value FROM json_each(?3))"
-        );
-        let shared = self.list(&sql, params![first, json!(ips).to_string(), own], |row| row.get(0))?;
-        Ok(shared.into_iter().collect())
     }
 
     fn list_session_ids(&self, customer: CustomerId, first: SessionId) -> Result<Vec<SessionId>, StoreError> {
@@ -179,8 +150,8 @@ impl Tx<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ClientIp;
-    use crate::store::{Database, IpIntelligence, IpOrigin, NewCustomer, NewSession};
+    use crate::domain::{ApiKey, ClientIp, KeyKind, Outcome, Permissions, Refusal};
+    use crate::store::{Attempt, Database, NewAttempt, NewCustomer, NewKey, NewSession};
 
     #[test]
     fn what_is_written_between_the_search_and_the_erasure_is_erased_too() {
@@ -199,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_of_an_address_stays_as_long_as_somebody_else_has_been_there() {
+    fn an_address_is_lonely_unless_somebody_else_has_been_there() {
         let folder = tempfile::tempdir().unwrap();
         let mut database = Database::open(&folder.path().join("magic-auth.db")).unwrap();
         let now = Timestamp::from_millis(1_000_000_000);
@@ -209,9 +180,6 @@ mod tests {
             let organisation = tx.upsert_organisation("shop", now)?;
             let customer = tx.insert_customer(&NewCustomer::of(organisation), now)?.ok_or(StoreError::RowCount(0))?;
             let other = tx.insert_customer(&NewCustomer::of(organisation), now)?.ok_or(StoreError::RowCount(0))?;
-            for ip in [own, early, late, new, shared_new] {
-                tx.upsert_ip(&IpIntelligence { ip, origin: IpOrigin::default(), facts: "{}".into(), due_at: now })?;
-            }
             let come = |customer, ip, at: Timestamp| {
                 tx.insert_session(&NewSession { customer, ip: Some(ip), expires_at: at + MARGIN }, at).map(drop)
             };
@@ -222,31 +190,16 @@ mod tests {
                 come(customer, ip, now)?;
             }
             let mut traces = tx.find_traces(customer, Vec::new(), now)?;
-            come(other, late, now)?;
+            let key = ApiKey::generate(KeyKind::Prod);
+            tx.insert_key(&NewKey { organisation, key: &key, permissions: &Permissions::ALL, expires_at: None }, now)?;
+            let api_key = tx.list_keys()?[0].id;
+            let attempt = Attempt { organisation, api_key, mailbox: None, email: None, ip: Some(late) };
+            tx.insert_attempt(&NewAttempt::of(&attempt, Outcome::Refused(Refusal::InvalidEmail)), now)?;
             come(customer, new, now)?;
             come(customer, shared_new, now)?;
             tx.erase_customer(&mut traces, now)?;
-            tx.list("SELECT ip FROM ip_intelligence ORDER BY ip", [], |row| row.get::<_, String>(0))
+            tx.list_lonely_ips(&traces)
         });
-        assert_eq!(left.unwrap(), [early, late, shared_new].map(|ip| ip.to_string()));
-    }
-
-    #[test]
-    fn what_is_found_out_of_an_address_after_the_first_erasure_is_erased_by_the_second() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut database = Database::open(&folder.path().join("magic-auth.db")).unwrap();
-        let now = Timestamp::from_millis(1_000_000_000);
-        let ip = ClientIp::parse("192.0.2.1").unwrap();
-        let left: Result<_, StoreError> = database.write(|tx| {
-            let organisation = tx.upsert_organisation("shop", now)?;
-            let customer = tx.insert_customer(&NewCustomer::of(organisation), now)?.ok_or(StoreError::RowCount(0))?;
-            tx.insert_session(&NewSession { customer, ip: Some(ip), expires_at: now + MARGIN }, now)?;
-            let mut traces = tx.find_traces(customer, Vec::new(), now)?;
-            tx.erase_customer(&mut traces, now)?;
-            tx.upsert_ip(&IpIntelligence { ip, origin: IpOrigin::default(), facts: "{}".into(), due_at: now })?;
-            tx.erase_customer(&mut traces, now)?;
-            tx.find_ip_due(ip)
-        });
-        assert_eq!(left.unwrap(), None);
+        assert_eq!(left.unwrap(), [own, new].map(|ip| ip.to_string()));
     }
 }

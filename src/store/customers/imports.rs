@@ -86,10 +86,8 @@ impl Tx<'_> {
     /// # Errors
     /// When the database fails.
     pub fn count_pending_referrals(&self, organisation: OrganisationId) -> Result<i64, StoreError> {
-        let mut statement = self.prepare(
-            "SELECT count(*) FROM pending_referrals AS p JOIN customers AS c ON c.id = p.customer_id
-            WHERE c.organisation_id = ?1",
-        )?;
-        Ok(statement.query_row([organisation], |row| row.get(0))?)
+        let sql = "SELECT count(*) FROM pending_referrals AS p JOIN customers AS c ON c.id = p.customer_id
+            WHERE c.organisation_id = ?1";
+        self.value(sql, [organisation])
     }
 }

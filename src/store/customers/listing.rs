@@ -1,7 +1,7 @@
 //! Customers as the operator sees them: found one by one, or listed.
 
 use rusqlite::types::ToSql;
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{Row, params};
 
 use super::{ACCOUNT_COLUMNS, ACCOUNT_WIDTH, Account, read_account};
 use crate::domain::{
@@ -150,10 +150,9 @@ impl Tx<'_> {
         values: &[&dyn ToSql],
         now: Timestamp,
     ) -> Result<Option<CustomerRow>, StoreError> {
-        let mut statement =
-            self.prepare(&format!("SELECT {ACCOUNT_COLUMNS}, {SELECT} {SELECT_FROM} WHERE {condition}"))?;
+        let sql = format!("SELECT {ACCOUNT_COLUMNS}, {SELECT} {SELECT_FROM} WHERE {condition}");
         let values: Vec<&dyn ToSql> = [&now as &dyn ToSql].iter().chain(values).copied().collect();
-        Ok(statement.query_row(values.as_slice(), read_customer).optional()?)
+        self.find(&sql, values.as_slice(), read_customer)
     }
 
     /// The customers that the filter lets through and that `is_wanted`.

@@ -228,8 +228,7 @@ impl Tx<'_> {
     /// # Errors
     /// When the database fails or has no such customer.
     pub fn note_country(&self, customer: CustomerId, country: CountryCode) -> Result<bool, StoreError> {
-        let mut statement = self.prepare("SELECT countries FROM customers WHERE id = ?1")?;
-        let known: Option<String> = statement.query_row([customer], |row| row.get(0))?;
+        let known: Option<String> = self.value("SELECT countries FROM customers WHERE id = ?1", [customer])?;
         if known.as_ref().is_some_and(|known| known.split(',').any(|known| known == country.as_str())) {
             return Ok(false);
         }

@@ -451,3 +451,14 @@ fn the_authorization_of_an_address_is_not_that_of_the_next() {
     customer(&app, "authorize", new, &[]);
     app.shop().identity(new);
 }
+
+/// A running server has the last refusals in its memory still.
+#[test]
+fn refusals_of_the_last_second_go_along_to_the_new_address() {
+    let app = spawn_app_with("[throttle]\nemail.burst = 2");
+    let codes = [(); 5].map(|()| app.shop().sign_in(JAN).code());
+    assert_eq!(codes, ["", "", "E006", "E006", "E006"]);
+    app.operator(&["set-email", JAN, "eva@barasek.com"]);
+    eventually(|| app.count("SELECT sum(count) FROM login_attempts WHERE customer_id = 1") == 5);
+    assert_eq!(app.count("SELECT count(*) FROM login_attempts WHERE email IS NOT NULL OR customer_id IS NULL"), 0);
+}
