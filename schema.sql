@@ -97,7 +97,7 @@ CREATE TABLE login_attempts (
     new_country     INTEGER NOT NULL DEFAULT 0      -- signed in from a country that is new for the customer
 ) STRICT;
 
--- What is known of an address from which somebody has tried to sign in.
+-- What is known of an address from which somebody has signed in.
 CREATE TABLE ip_intelligence (
     ip          TEXT    PRIMARY KEY,
     country     TEXT,

@@ -41,11 +41,13 @@ pub(super) fn run(context: &Context, who: &Who, address: &EmailAddress) -> anyho
             if is_authorized { "" } else { ", not authorized (see magic-auth customer authorize)" }
         ))
     })?;
-    if let Some(unclaimed) = unclaimed.filter(|_| wait_for_server(context)) {
-        context.open_database()?.write(|tx| tx.claim_attempts(&unclaimed))?;
-    }
-    let removed = if had_address { remove_residue(context, residue.as_ref()) } else { Ok(()) };
-    if let Err(error) = removed {
+    let finish = || {
+        if let Some(unclaimed) = unclaimed.filter(|_| wait_for_server(context)) {
+            context.open_database()?.write(|tx| tx.claim_attempts(&unclaimed))?;
+        }
+        if had_address { remove_residue(context, residue.as_ref()) } else { Ok(()) }
+    };
+    if let Err(error) = finish() {
         note(&format!("the old address may remain in free parts of the file: set the new one again: {error:#}"));
     }
     Ok(())
