@@ -238,7 +238,7 @@ fn apply_organisations(database: &mut Database, config: &Config, clock: &Clock) 
         let mut in_force = tx.list_keys()?;
         in_force.retain(|key| key.state(now) == KeyState::Active);
         for key in &in_force {
-            if !config.organisations.iter().any(|known| known.name.as_str() == key.organisation_name) {
+            if !config.has_organisation(&key.organisation_name) {
                 warn!(
                     key = key.label(), organisation = key.organisation_name;
                     "a key made on the command line is in force, although its organisation is not in the configuration"

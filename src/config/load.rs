@@ -50,6 +50,12 @@ pub enum ConfigError {
 }
 
 impl Config {
+    /// Whether an organisation of that name is in it.
+    #[must_use]
+    pub fn has_organisation(&self, name: &str) -> bool {
+        self.organisations.iter().any(|known| known.name.as_str() == name)
+    }
+
     /// Reads the file that was named, else `./config.toml`, else takes the defaults, which have no
     /// organisation.
     ///

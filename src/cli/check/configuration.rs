@@ -1,6 +1,8 @@
 //! What `check` says of the configuration. That it can be read and used at all is what [`crate::cli::Cli`] has seen
 //! to before any command, and so that with demo keys it listens on loopback alone.
 
+use std::collections::BTreeSet;
+
 use super::database::Facts;
 use super::{Finding, State, check_mode};
 use crate::cli::NO_CONFIGURATION;
@@ -22,10 +24,8 @@ pub(super) fn check(config: &Config, facts: Option<&Facts>) -> Vec<Finding> {
 fn check_keys(config: &Config, in_file: usize, ended: usize, facts: Option<&Facts>) -> Finding {
     let organisations = config.organisations.len();
     let made = facts.map(|facts| facts.keys_made.len());
-    let is_stray = |name: &&String| !config.organisations.iter().any(|known| known.name.as_str() == name.as_str());
-    let mut strays: Vec<_> = facts.iter().flat_map(|facts| &facts.keys_made).filter(is_stray).cloned().collect();
-    strays.sort_unstable();
-    strays.dedup();
+    let organisations_of_keys = facts.iter().flat_map(|facts| &facts.keys_made).map(String::as_str);
+    let strays: BTreeSet<&str> = organisations_of_keys.filter(|name| !config.has_organisation(name)).collect();
     let of_defaults = if config.file.is_none() { format!("{NO_CONFIGURATION}; ") } else { String::new() };
     let of_these = match ended {
         0 => String::new(),
@@ -39,7 +39,7 @@ fn check_keys(config: &Config, in_file: usize, ended: usize, facts: Option<&Fact
         format!("{of_defaults}organisations: {organisations}, keys in the file: {in_file}{of_these}{and_made}");
     let of_strays = format!(
         "; some are of organisations that are not in the file ({}): add an [[organisation]], or revoke the keys",
-        strays.join(", ")
+        strays.iter().copied().collect::<Vec<_>>().join(", ")
     );
     let (state, advice) = match (organisations, in_file - ended, made) {
         (0, _, None | Some(0)) => (State::Wrong, "; every request will get a 401: add an [[organisation]]"),
