@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, ffi};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
 use super::place::{check_place, make_private, real_path, refuse_wal_alone};
 use super::{OpenError, schema};
@@ -126,7 +126,23 @@ fn set_up_writing(connection: &Connection) -> rusqlite::Result<String> {
     // After a burst, the WAL shrinks again.
     connection.pragma_update(None, "journal_size_limit", WAL_LIMIT)?;
     // Readers and the writer do not wait for each other.
-    connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
+    enter_wal(connection)
+}
+
+/// Gives the journal mode in which the file is then. Another process that opens a new file at the same time has a lock for
+/// a moment, and for this one alone SQLite does not wait.
+fn enter_wal(connection: &Connection) -> rusqlite::Result<String> {
+    let mut tries = 0;
+    loop {
+        match connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0)) {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && wait_for_lock::<PATIENCE>(tries) =>
+            {
+                tries += 1;
+            }
+            mode => return mode,
+        }
+    }
 }
 
 /// Brings the WAL into the database and removes it. Unless nobody else has the database open, SQLite is busy.

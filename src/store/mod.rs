@@ -36,7 +36,7 @@ use r2d2_sqlite::SqliteConnectionManager;
 
 pub use api_keys::{ConfigKey, KeyRow, KeySource, KeyState, NewKey};
 pub use attempts::{
-    Attempt, AttemptFilter, AttemptRow, IpTotal, MailboxTotal, NewAttempt, OutcomeTotal, ThrottledAttempt,
+    Attempt, AttemptFilter, AttemptRow, IpTotal, MailboxTotal, NewAttempt, OutcomeTotal, Person, ThrottledAttempt,
     UnclaimedAttempts,
 };
 pub use backup::back_up;

@@ -30,9 +30,19 @@ impl Residue {
         traces: &Traces,
     ) -> Self {
         let mut residue = Self::of_address(organisation, &account.cu_ref_no, account.email.as_deref(), canonicals);
-        // A number as it is, for what stood before it may be overwritten already. (To find a longer one that begins
-        // like it does no harm.)
-        residue.needles.extend(account.phone.iter().map(|phone| phone.as_bytes().to_vec()));
+        match &account.phone {
+            // As it is, for what stood before it may be overwritten already.
+            Some(phone) if !traces.is_phone_found_elsewhere => residue.needles.push(phone.as_bytes().to_vec()),
+            Some(phone) => {
+                // A row has it behind the cuRefNo and both forms of the address, if there is one.
+                let forms = canonicals.iter().map(CanonicalEmail::as_str).chain([""]);
+                let row =
+                    |form| [&account.cu_ref_no, account.email.as_deref().unwrap_or_default(), form, phone].concat();
+                residue.needles.extend(forms.map(|form| row(form).into_bytes()));
+                residue.needles.extend(entries(organisation, phone));
+            }
+            None => {}
+        }
         residue.needles.extend(traces.mailboxes.iter().map(|mailbox| mailbox.0.to_be_bytes().to_vec()));
         residue
     }
@@ -49,10 +59,7 @@ impl Residue {
         // A row has the address behind the cuRefNo.
         let mut needles: Vec<_> = email.iter().map(|email| [cu_ref_no, email].concat().into_bytes()).collect();
         for canonical in canonicals {
-            // An entry of the index has it behind the organisation's number, or when that takes no byte, behind
-            // the type of the row's: so that somebody's longer address is no find.
-            let [.., number] = organisation.0.to_be_bytes();
-            needles.extend((1..=9).chain([number]).map(|before| [&[before], canonical.as_str().as_bytes()].concat()));
+            needles.extend(entries(organisation, canonical.as_str()));
             let mailbox = canonical.mailbox(organisation).0.to_be_bytes();
             needles.extend(email.map(|email| [&mailbox, email.as_bytes()].concat()));
         }
@@ -77,6 +84,23 @@ impl Residue {
             }
         }
     }
+}
+
+/// The text as an index of `customers` holds it, behind two more bytes: so that neither somebody's longer text is found, nor
+/// the same one of another organisation. (The format of a record: <https://sqlite.org/fileformat2.html>, section 2.1.)
+fn entries(organisation: OrganisationId, text: &str) -> impl Iterator<Item = Vec<u8>> {
+    // The number of a row can have any of these types.
+    let row_types = 1..=9;
+    let before: Vec<_> = match organisation.0.to_be_bytes() {
+        // These two numbers are types of their own and take no byte: what stands there is the types of the text and the row.
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => {
+            let [.., text_type] = (13 + 2 * text.len()).to_be_bytes();
+            row_types.map(|row_type| [text_type & 0x7f, row_type]).collect()
+        }
+        [0, 0, 0, 0, 0, 0, 0, number @ ..=0x7f] => row_types.map(|row_type| [row_type, number]).collect(),
+        [.., high, low] => vec![[high, low]],
+    };
+    before.into_iter().map(move |before| [&before, text.as_bytes()].concat())
 }
 
 #[cfg(test)]

@@ -93,6 +93,8 @@ pub(super) fn upgrade(connection: &mut Connection) -> Result<i64, SchemaError> {
 /// Refuses a file that is somebody else's or newer, before anything about it is changed. Gives its version,
 /// which is 0 for an empty file.
 pub(super) fn recognise(connection: &Connection) -> Result<i64, SchemaError> {
+    // All of it on one state of the file: somebody else may be making it.
+    let _state = connection.unchecked_transaction()?;
     match version(connection)? {
         0 if is_empty(connection)? => Ok(0),
         found if found < 1 || !has_our_tables(connection)? => Err(SchemaError::Foreign),

@@ -32,7 +32,9 @@ impl Throttle {
 
 impl Limiter {
     fn use_up(&self, key: u64) -> Allowance {
-        Allowance { burst: self.burst.get(), left: self.check(key).map(|()| 1 + self.take_rest(key)) }
+        // While they are taken, others come back.
+        let take_all = |()| self.take_rest(key).saturating_add(1).min(self.burst.get());
+        Allowance { burst: self.burst.get(), left: self.check(key).map(take_all) }
     }
 
     /// Takes as many attempts as there are, by powers of two from the greatest within the burst down, so that
@@ -76,6 +78,8 @@ mod tests {
         }
         let [_, mailbox] = left_after(3, "email = { burst = 4000000000, period = \"36500d\" }");
         assert_eq!(mailbox.unwrap().left, Ok(3_999_999_997));
+        let [_, mailbox] = left_after(0, "email = { burst = 4294967295, period = \"1ms\" }");
+        assert_eq!(mailbox.unwrap().left, Ok(u32::MAX));
     }
 
     #[test]

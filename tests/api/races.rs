@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread::JoinHandle;
 
+use magic_auth::store::Database;
 use serde_json::json;
 
 use crate::app::{Client, RIVAL, SHOP_ROOT, TestApp, spawn_app, spawn_app_with};
@@ -47,6 +48,21 @@ fn simultaneous_first_sign_ins_of_one_mailbox_make_one_customer_and_a_session_fo
     assert_eq!(identities.len(), 64);
     let count = |table: &str| app.count(&format!("SELECT count(*) FROM {table}"));
     assert_eq!((count("customers"), count("sessions"), count("login_attempts")), (1, 64, 64));
+}
+
+#[test]
+fn whoever_opens_a_new_or_a_restored_database_at_once_can() {
+    for round in 0..60 {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("magic-auth.db");
+        if round % 2 == 0 {
+            drop(Database::open(&path).unwrap());
+            // As a backup is: nobody has been in the WAL yet.
+            let restored = rusqlite::Connection::open(&path).unwrap();
+            restored.pragma_update(None, "journal_mode", "delete").unwrap();
+        }
+        at_once(6, move |_| drop(Database::open(&path).unwrap()));
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::app::{RIVAL, Reply, SHOP_ROOT, TestApp, spawn_app, spawn_app_with};
+use crate::app::{Client, RIVAL, Reply, SHOP_DEV, SHOP_ROOT, TestApp, spawn_app, spawn_app_with};
 use crate::process::eventually;
 
 /// The whole body of a refusal.
@@ -411,7 +411,8 @@ fn a_referral_is_recorded_once_when_the_customer_is_created() {
 #[test]
 fn a_referral_that_names_nobody_does_not_stop_a_sign_in() {
     let app = spawn_app();
-    let unknown_to_shop = app.client(RIVAL).account_info(&app.client(RIVAL).identity("rival@barasek.com")).json();
+    let cu_ref_no =
+        |client: &Client, email: &str| client.account_info(&client.identity(email)).json()["cuRefNo"].clone();
     for (number, referral) in [
         json!("1cGIHvFoQDGLAbcA"),
         json!("too short"),
@@ -419,7 +420,8 @@ fn a_referral_that_names_nobody_does_not_stop_a_sign_in() {
         json!(null),
         json!("1cGIHvFoQDGLAbc\0"),
         json!("x".repeat(1_000)),
-        unknown_to_shop["cuRefNo"].clone(),
+        cu_ref_no(&app.client(RIVAL), "rival@barasek.com"),
+        cu_ref_no(&app.client(SHOP_DEV), "ok@magic.test"),
     ]
     .into_iter()
     .enumerate()

@@ -11,15 +11,15 @@ use serde_json::value::RawValue;
 use super::output::{or_dash, table};
 use super::{Context, find_organisation};
 use crate::config::Period;
-use crate::domain::{ClientIp, EmailAddress, Outcome, Timestamp};
-use crate::store::{AttemptFilter, AttemptRow, IpOrigin, Tx};
+use crate::domain::{CanonicalEmail, ClientIp, EmailAddress, Outcome, Timestamp};
+use crate::store::{AttemptFilter, AttemptRow, IpOrigin, Person, StoreError, Tx};
 
 #[derive(Args)]
 pub(super) struct Arguments {
     /// Only of this organisation
     #[arg(long, value_name = "NAME")]
     organisation: Option<String>,
-    /// Only for this mailbox, in any spelling
+    /// Only for this address, in any spelling, and for those that its customer had before
     #[arg(long, value_name = "ADDRESS")]
     email: Option<String>,
     /// Only from this address
@@ -70,17 +70,25 @@ impl Arguments {
             Some(name) => Some(find_organisation(tx, Some(name))?),
             None => None,
         };
-        let organisations = tx.list_organisations()?;
         Ok(AttemptFilter {
             organisation,
-            mailboxes: address.map(|address| organisations.iter().map(|row| address.mailbox(row.id)).collect()),
-            customer: None,
+            person: address.map(|address| find_person(tx, &address, context.clock.now())).transpose()?,
             ip: self.ip,
             outcome: self.outcome,
             since: self.since.map(|period| context.clock.now() - period.get()),
             limit: self.limit.unwrap_or(if self.summary { 10 } else { 100 }),
         })
     }
+}
+
+/// Whoever has the address now, in each organisation, and who has tried to sign in with it there.
+fn find_person(tx: &Tx<'_>, address: &CanonicalEmail, now: Timestamp) -> Result<Person, StoreError> {
+    let organisations = tx.list_organisations()?;
+    let mut customers = Vec::new();
+    for organisation in &organisations {
+        customers.extend(tx.find_customer(organisation.id, address, now)?.map(|customer| customer.id));
+    }
+    Ok(Person { customers, mailboxes: organisations.iter().map(|row| address.mailbox(row.id)).collect() })
 }
 
 /// An attempt as it is printed.

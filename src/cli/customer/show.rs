@@ -9,7 +9,7 @@ use crate::cli::attempts::{ShownAttempt, attempts_table};
 use crate::cli::output::{or_dash, table};
 use crate::config::SessionConfig;
 use crate::domain::Timestamp;
-use crate::store::{AttemptFilter, BanRow, Session};
+use crate::store::{AttemptFilter, BanRow, Person, Session};
 
 /// So many of the newest sessions and attempts are listed.
 const SHOWN: usize = 10;
@@ -52,11 +52,14 @@ pub(super) fn run(context: &Context, who: &Who) -> anyhow::Result<()> {
     let now = context.clock.now();
     let shown = context.open_database()?.read(|tx| {
         let customer = find(context, tx, who)?;
+        let person = Person {
+            customers: vec![customer.id],
+            // For what the throttle refused, nobody was looked up: it has only the mailbox.
+            mailboxes: mailboxes(&own_forms(tx, &customer, now)?, customer.organisation),
+        };
         let filter = AttemptFilter {
             organisation: Some(customer.organisation),
-            customer: Some(customer.id),
-            // For what the throttle refused, nobody was looked up: it has only the mailbox.
-            mailboxes: Some(mailboxes(&own_forms(tx, &customer, now)?, customer.organisation)),
+            person: Some(person),
             limit: SHOWN,
             ..AttemptFilter::default()
         };

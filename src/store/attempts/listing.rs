@@ -12,10 +12,8 @@ use crate::store::{IpOrigin, StoreError, Tx};
 pub struct AttemptFilter {
     /// Only of this organisation.
     pub organisation: Option<OrganisationId>,
-    /// Only for one of these mailboxes; of several, since each organisation has its own.
-    pub mailboxes: Option<Vec<Mailbox>>,
-    /// Only of this customer. Of attempts for which nobody was looked up, those for `mailboxes`.
-    pub customer: Option<CustomerId>,
+    /// Only those of one person.
+    pub person: Option<Person>,
     /// Only from this address.
     pub ip: Option<ClientIp>,
     /// Only with this outcome.
@@ -26,13 +24,22 @@ pub struct AttemptFilter {
     pub limit: usize,
 }
 
+/// By what the attempts of a person are known. Of several, since each organisation has its own.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// Whose attempts they are.
+    pub customers: Vec<CustomerId>,
+    /// For whom they were, where no customer was looked up.
+    pub mailboxes: Vec<Mailbox>,
+}
+
 /// In SQL, whether the attempt `a` matches the filter that [`AttemptFilter::values`] are of.
 macro_rules! matches_filter {
     () => {
         "((?1 IS NULL OR a.organisation_id = ?1) AND (?2 IS NULL OR a.ip = ?2) AND (?3 IS NULL OR a.outcome = ?3)
             AND (?4 IS NULL OR a.at >= ?4)
-            AND (a.customer_id = ?6 OR ((?6 IS NULL OR a.customer_id IS NULL)
-                AND (?5 IS NULL OR a.mailbox IN (SELECT value FROM json_each(?5))))))"
+            AND (?5 IS NULL OR a.customer_id IN (SELECT value FROM json_each(?5))
+                OR a.customer_id IS NULL AND a.mailbox IN (SELECT value FROM json_each(?6))))"
     };
 }
 pub(super) use matches_filter;
@@ -40,14 +47,16 @@ pub(super) use matches_filter;
 impl AttemptFilter {
     /// The parameters `?1` to `?6` of [`matches_filter`].
     pub(super) fn values(&self) -> [Value; 6] {
-        let mailboxes = self.mailboxes.as_ref().map(|mailboxes| json_array(mailboxes.iter().map(|mailbox| mailbox.0)));
+        let person = self.person.as_ref();
+        let customers = person.map(|person| json_array(person.customers.iter().map(|customer| customer.0)));
+        let mailboxes = person.map(|person| json_array(person.mailboxes.iter().map(|mailbox| mailbox.0)));
         [
             self.organisation.map(|organisation| organisation.0).into(),
             self.ip.map(|ip| ip.to_string()).into(),
             self.outcome.map(|outcome| outcome.as_str().to_owned()).into(),
             self.since.map(Timestamp::as_millis).into(),
+            customers.into(),
             mailboxes.into(),
-            self.customer.map(|customer| customer.0).into(),
         ]
     }
 

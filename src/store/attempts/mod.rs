@@ -4,7 +4,7 @@ mod listing;
 mod summary;
 mod unclaimed;
 
-pub use listing::{AttemptFilter, AttemptRow};
+pub use listing::{AttemptFilter, AttemptRow, Person};
 pub use summary::{IpTotal, MailboxTotal, OutcomeTotal};
 pub use unclaimed::UnclaimedAttempts;
 

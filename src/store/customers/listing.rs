@@ -3,7 +3,7 @@
 use rusqlite::types::ToSql;
 use rusqlite::{Row, params};
 
-use super::{ACCOUNT_COLUMNS, ACCOUNT_WIDTH, Account, read_account};
+use super::{ACCOUNT_COLUMNS, ACCOUNT_WIDTH, Account, is_sandbox, read_account};
 use crate::domain::{
     CanonicalEmail, Canonicalization, CuRefNo, CustomerId, EmailAddress, OrganisationId, PhoneNumber, Timestamp,
 };
@@ -83,9 +83,12 @@ pub enum CustomerOrder {
 }
 
 /// Of `customers AS c` at the moment `?1`, with the tables of [`SELECT_FROM`].
-const SELECT: &str = "c.id, c.created_at, c.registered_at, c.email_authorized_at,
+const SELECT: &str = concat!(
+    "c.id, c.created_at, c.registered_at, c.email_authorized_at,
     coalesce(r.cu_ref_no, p.cu_ref_no), c.erased_at, b.reason, b.created_at, b.expires_at, b.lifted_at,
-    c.organisation_id, coalesce(c.email_canonical GLOB 'sandbox:*', 0)";
+    c.organisation_id, ",
+    is_sandbox!()
+);
 
 const SELECT_FROM: &str = concat!(
     "FROM customers AS c
@@ -172,11 +175,12 @@ impl Tx<'_> {
         // The plus keeps SQLite from going by an index of the organisation, and sorting all of it for each page.
         let mut statement = self.prepare(&format!(
             "SELECT {ACCOUNT_COLUMNS}, {SELECT} {SELECT_FROM}
-            WHERE +c.organisation_id = ?2 AND c.erased_at IS NULL AND coalesce(c.email_canonical, '') NOT GLOB 'sandbox:*'
+            WHERE +c.organisation_id = ?2 AND c.erased_at IS NULL AND NOT {}
                 AND c.id {behind} ?3 AND (NOT ?4 OR b.id IS NOT NULL)
                 AND (NOT ?5 OR c.registered_at IS NULL) AND (NOT ?6 OR c.email IS NOT NULL AND c.email_authorized_at IS NULL)
                 AND (?7 IS NULL OR c.created_at >= ?7)
-            ORDER BY c.id {order}"
+            ORDER BY c.id {order}",
+            is_sandbox!()
         ))?;
         let rows = statement.query_map(
             params![
@@ -204,10 +208,12 @@ impl Tx<'_> {
         rules: Canonicalization,
         limit: usize,
     ) -> Result<(usize, Vec<String>), StoreError> {
-        let mut statement = self.prepare(
-            "SELECT email, email_canonical, cu_ref_no FROM customers
-            WHERE email IS NOT NULL AND email_canonical NOT GLOB 'sandbox:*' ORDER BY id",
-        )?;
+        let mut statement = self.prepare(concat!(
+            "SELECT c.email, c.email_canonical, c.cu_ref_no FROM customers AS c
+            WHERE c.email IS NOT NULL AND NOT ",
+            is_sandbox!(),
+            " ORDER BY c.id",
+        ))?;
         let (mut count, mut oldest) = (0, Vec::new());
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {

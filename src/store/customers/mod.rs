@@ -105,6 +105,14 @@ pub(super) const ACCOUNT_COLUMNS: &str =
 /// The number of [`ACCOUNT_COLUMNS`].
 pub(super) const ACCOUNT_WIDTH: usize = 7;
 
+/// In SQL, whether the customer `c` is one of the sandbox: [`CanonicalEmail::sandbox`].
+macro_rules! is_sandbox {
+    () => {
+        "coalesce(c.email_canonical GLOB 'sandbox:*', 0)"
+    };
+}
+use is_sandbox;
+
 impl Tx<'_> {
     /// The customer who owns the address.
     ///
@@ -135,7 +143,7 @@ impl Tx<'_> {
         })
     }
 
-    /// The customer with that `cuRefNo`, unless forgotten.
+    /// The customer with that `cuRefNo`, unless forgotten or of the sandbox.
     ///
     /// # Errors
     /// When the database fails.
@@ -144,7 +152,11 @@ impl Tx<'_> {
         organisation: OrganisationId,
         cu_ref_no: &CuRefNo,
     ) -> Result<Option<CustomerId>, StoreError> {
-        let sql = "SELECT id FROM customers WHERE organisation_id = ?1 AND cu_ref_no = ?2 AND erased_at IS NULL";
+        let sql = concat!(
+            "SELECT c.id FROM customers AS c
+            WHERE c.organisation_id = ?1 AND c.cu_ref_no = ?2 AND c.erased_at IS NULL AND NOT ",
+            is_sandbox!(),
+        );
         self.find(sql, params![organisation, cu_ref_no], |row| row.get(0))
     }
 

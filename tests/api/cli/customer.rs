@@ -430,12 +430,13 @@ fn attempts_under_earlier_rules_go_along_to_the_form_of_the_present_ones() {
     assert!(shown.len() == 2 && shown.iter().all(|(_, email)| email == address), "{shown:?}");
 }
 
-/// How the attempts that `show` lists ended, and for which address.
+/// How the attempts that `show` lists ended, and for which address. `attempts` finds the same by the address.
 fn shown_attempts(app: &TestApp, who: &str) -> Vec<(String, String)> {
     let shown: Value = serde_json::from_str(&customer(app, "show", who, &["--json"])).unwrap();
+    let listed: Value = serde_json::from_str(&app.cli_ok(&["attempts", "--email", who, "--json"])).unwrap();
+    assert_eq!(shown["attempts"], listed);
     let text = |attempt: &Value, field: &str| attempt[field].as_str().unwrap().to_owned();
-    let attempts = shown["attempts"].as_array().unwrap().iter();
-    attempts.map(|attempt| (text(attempt, "outcome"), text(attempt, "email"))).collect()
+    listed.as_array().unwrap().iter().map(|attempt| (text(attempt, "outcome"), text(attempt, "email"))).collect()
 }
 
 /// CVE-2026-9087 (Keycloak): the proof of one address was taken for that of another.

@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::import::{import, imported, rows, said, shop};
+use super::import::{import, imported, rows, said, shop, write};
 use super::{cu_ref_no, error, without_times};
 use crate::app::{RIVAL, TestApp, cli, spawn_app, spawn_app_with};
 use crate::process::eventually;
@@ -220,6 +220,25 @@ fn others_with_the_same_address_elsewhere_or_one_that_holds_it_stay() {
     }
     assert_eq!(rival.account_info(&identity).json(), elsewhere);
     assert_eq!(app.count("SELECT count(*) FROM login_attempts WHERE mailbox IS NULL"), 1);
+}
+
+#[test]
+fn what_another_organisation_knows_of_the_person_is_no_reason_to_rewrite_the_file() {
+    let folder = shop();
+    let contacts = write(&folder, "contacts", "email,phone\njan@x.cz,+420777123456\neva@x.cz,+420777123457\n");
+    let customer = |organisation: &str, arguments: &[&str]| {
+        let output = cli(&folder, &[&["customer"], arguments, &["--organisation", organisation]].concat());
+        assert!(output.status.success(), "{output:?}");
+    };
+    for organisation in ["shop", "rival"] {
+        customer(organisation, &["import", contacts.to_str().unwrap()]);
+    }
+    let database = Connection::open(folder.path().join("magic-auth.db")).unwrap();
+    database.execute_batch("CREATE TABLE t AS SELECT zeroblob(100000); DROP TABLE t").unwrap();
+    customer("shop", &["erase", "jan@x.cz", "--yes"]);
+    customer("rival", &["erase", "eva@x.cz", "--yes"]);
+    customer("rival", &["set-email", "jan@x.cz", "new@x.cz"]);
+    assert_ne!(rows(&folder, "PRAGMA freelist_count"), ["0"]);
 }
 
 #[test]

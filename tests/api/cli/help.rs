@@ -554,7 +554,8 @@ fn the_help_of_attempts() {
           --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults if
                                  there is none] [env: MAGIC_AUTH_CONFIG]
           --organisation <NAME>  Only of this organisation
-          --email <ADDRESS>      Only for this mailbox, in any spelling
+          --email <ADDRESS>      Only for this address, in any spelling, and for those that its customer
+                                 had before
           --json                 Print JSON instead of a table
           --ip <IP>              Only from this address
           --outcome <OUTCOME>    Only with this outcome: OK, E001 to E007, or denied
