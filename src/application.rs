@@ -140,7 +140,7 @@ impl Application {
     pub async fn run_until(self, stop: impl Future<Output = ()> + 'static) -> std::io::Result<()> {
         let services = self.services.clone();
         let writing = actix_web::rt::spawn(keep_at("recording attempts", async move || {
-            services.sign_in.unwritten.keep_writing(&services.store).await;
+            services.sign_in.attempt_log.keep_writing(&services.store).await;
         }));
         let (services, mut housekeeping) = (self.services.clone(), self.housekeeping);
         let housekeeping =
@@ -162,7 +162,7 @@ impl Application {
         if let Some(admin) = admin {
             admin.stop(false).await;
         }
-        self.services.sign_in.unwritten.finish(&self.services.store).await;
+        self.services.sign_in.attempt_log.finish(&self.services.store).await;
         served
     }
 }

@@ -16,7 +16,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Clocks may be so far apart, or be set back, without anybody noticing.
+    /// A difference between clocks, or a step back of one, that is not worth a word.
     pub const TOLERANCE: Duration = Duration::from_mins(1);
 
     /// The system's clock.

@@ -97,7 +97,7 @@ impl Default for WriterMetrics {
     }
 }
 
-/// Of each outcome from nothing on: of the first failure, too, it is seen that there is one more.
+/// A counter for each outcome, from nothing on: so the first failure, too, is seen as an increase.
 fn sign_ins() -> Family<[(&'static str, &'static str); 1], Counter> {
     let sign_ins = Family::default();
     for outcome in Outcome::all() {

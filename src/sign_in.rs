@@ -39,7 +39,7 @@ pub struct SignIn {
     metrics: Arc<Metrics>,
     clock: Clock,
     /// The attempts whose record does not wait for the disk.
-    pub unwritten: AttemptLog,
+    pub attempt_log: AttemptLog,
 }
 
 /// A request whose form has been checked. The address has not: a wrong one is an answer of its own.
@@ -114,7 +114,7 @@ impl SignIn {
             intelligence,
             metrics,
             clock,
-            unwritten: AttemptLog::default(),
+            attempt_log: AttemptLog::default(),
         }
     }
 
@@ -129,7 +129,7 @@ impl SignIn {
             && let Some(email) = &request.email
             && let Some(scene) = Scene::of(email)
         {
-            let played = scene.play(key, email.clone(), now + self.session_lifetime, now, store).await;
+            let played = scene.play(key, now + self.session_lifetime, now, store).await;
             return told(played);
         }
         let answer = self.attempt(key, request, now, store).await?;
@@ -164,7 +164,7 @@ impl SignIn {
         if let Some(ip) = attempt.ip
             && deny_reason(&self.policy.deny, &self.intelligence.geoip, ip.get()).is_some()
         {
-            self.unwritten.note(attempt, Outcome::Denied, now);
+            self.attempt_log.note(attempt, Outcome::Denied, now);
             return Ok(Answer::Denied);
         }
         let candidate = Candidate {
@@ -194,7 +194,7 @@ impl SignIn {
         if too_soon.by == Limit::Network {
             (attempt.mailbox, attempt.email) = (None, None);
         }
-        self.unwritten.note(attempt, Outcome::Refused(refusal), now);
+        self.attempt_log.note(attempt, Outcome::Refused(refusal), now);
         Answer::Refused { refusal, retry_after: Some(too_soon.retry_after) }
     }
 
@@ -207,7 +207,7 @@ impl SignIn {
     ) -> Result<Answer, Overloaded> {
         let answer = told(decided)?;
         if let Answer::Failed(_) = answer {
-            self.unwritten.note(attempt, Outcome::Refused(Refusal::LoginFailed), now);
+            self.attempt_log.note(attempt, Outcome::Refused(Refusal::LoginFailed), now);
         }
         Ok(answer)
     }

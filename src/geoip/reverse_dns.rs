@@ -41,7 +41,7 @@ const MIN_TTL: Duration = Duration::from_secs(30);
 /// A name holds for at most so long.
 const MAX_TTL: Duration = Duration::from_hours(24);
 
-/// That there is no name holds for at most so long.
+/// How long it is remembered at most that there is no name.
 const MAX_NEGATIVE_TTL: Duration = Duration::from_hours(1);
 
 /// The names of addresses.

@@ -15,9 +15,9 @@ use crate::store::{NewCustomer, NewSession, Store, StoreError, Tx};
 const RETRY_AFTER: Duration = Duration::from_mins(1);
 
 /// What a sandbox address shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Scene {
-    SignedIn,
+    SignedIn(EmailAddress),
     Refused(Refusal),
 }
 
@@ -26,7 +26,7 @@ impl Scene {
     pub(super) fn of(email: &EmailAddress) -> Option<Self> {
         let name = email.as_str().strip_suffix("@magic.test")?;
         if name == "ok" {
-            return Some(Self::SignedIn);
+            return Some(Self::SignedIn(email.clone()));
         }
         Refusal::ALL.into_iter().find(|refusal| refusal.code().eq_ignore_ascii_case(name)).map(Self::Refused)
     }
@@ -35,7 +35,6 @@ impl Scene {
     pub(super) async fn play(
         self,
         key: &Key,
-        email: EmailAddress,
         session_ends_at: Timestamp,
         now: Timestamp,
         store: &Store,
@@ -45,7 +44,7 @@ impl Scene {
                 let retry_after = (refusal == Refusal::TooManyAttempts).then_some(RETRY_AFTER);
                 Ok(Answer::Refused { refusal, retry_after })
             }
-            Self::SignedIn => {
+            Self::SignedIn(email) => {
                 let organisation = key.organisation;
                 store
                     .write(move |tx| {
@@ -86,7 +85,7 @@ mod tests {
         for refusal in Refusal::ALL {
             assert_eq!(scene(&format!("{}@Magic.test", refusal.code())), Some(Scene::Refused(refusal)));
         }
-        assert_eq!(scene("ok@magic.test"), Some(Scene::SignedIn));
+        assert!(matches!(scene("ok@magic.test"), Some(Scene::SignedIn(_))));
         for email in
             ["e008@magic.test", "ok+x@magic.test", "e001@magic.test.com", "e001@sub.magic.test", "ok@magic.tes"]
         {

@@ -121,23 +121,20 @@ impl KeyRow {
 }
 
 const SELECT: &str = "SELECT k.id, k.organisation_id, o.name, k.digest, k.prefix, k.hint, k.source,
-        k.created_at, k.expires_at, k.revoked_at, k.permissions, k.rotated_at
+        k.permissions, k.created_at, k.expires_at, k.revoked_at, k.rotated_at
     FROM api_keys AS k JOIN organisations AS o ON o.id = k.organisation_id";
 
 impl Tx<'_> {
     /// Keeps a key that the command line made.
     ///
     /// # Errors
-    /// When the database fails or has the key already.
+    /// When the database has the key already.
     pub fn insert_key(&self, new: &NewKey<'_>, now: Timestamp) -> Result<(), StoreError> {
         self.insert_key_of(KeySource::Cli, new, now)
     }
 
     /// Keeps a key that stands in the configuration, and revives it when it had left it. A key that
     /// the command line made or revoked stays as it is.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn upsert_config_key(&self, new: &NewKey<'_>, now: Timestamp) -> Result<ConfigKey, StoreError> {
         let Some(row) = self.find_key(&new.key.digest())? else {
             self.insert_key_of(KeySource::Config, new, now)?;
@@ -171,9 +168,6 @@ impl Tx<'_> {
     }
 
     /// Revokes the keys of the configuration that are not among `present`. Gives their number.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn revoke_config_keys_except(&self, present: &[Digest], now: Timestamp) -> Result<usize, StoreError> {
         let mut revoked = 0;
         for row in self.list_keys()? {
@@ -190,7 +184,7 @@ impl Tx<'_> {
     /// revoked although it may still stand in the configuration.
     ///
     /// # Errors
-    /// When the database fails or has no such key.
+    /// When there is no such key.
     pub fn revoke_key(&self, id: ApiKeyId, now: Timestamp) -> Result<(), StoreError> {
         let sql = "UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?2), source = 'cli' WHERE id = ?1";
         self.update_one(sql, params![id, now])
@@ -200,7 +194,7 @@ impl Tx<'_> {
     /// command line has the say about it, as about one that was revoked.
     ///
     /// # Errors
-    /// When the database fails or has no such key.
+    /// When there is no such key.
     pub fn replace_key(&self, id: ApiKeyId, end: Timestamp, now: Timestamp) -> Result<(), StoreError> {
         let sql = "UPDATE api_keys
             SET expires_at = min(coalesce(expires_at, ?2), ?2), rotated_at = ?3, source = 'cli' WHERE id = ?1";
@@ -208,18 +202,12 @@ impl Tx<'_> {
     }
 
     /// All keys, also those that expired or were revoked, in the order they were made.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn list_keys(&self) -> Result<Vec<KeyRow>, StoreError> {
         let mut statement = self.prepare(&format!("{SELECT} ORDER BY k.id"))?;
         statement.query_and_then([], read_key)?.collect()
     }
 
     /// The keys that were not revoked: what a server has to know.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn list_unrevoked_keys(&self) -> Result<Vec<KeyRow>, StoreError> {
         let mut statement = self.prepare(&format!("{SELECT} WHERE k.revoked_at IS NULL"))?;
         statement.query_and_then([], read_key)?.collect()
@@ -232,7 +220,7 @@ impl Tx<'_> {
 }
 
 fn read_key(row: &Row<'_>) -> Result<KeyRow, StoreError> {
-    let permissions = row.get::<_, Option<String>>(10)?;
+    let permissions = row.get::<_, Option<String>>(7)?;
     let kind = row.get_ref(4)?.as_str().ok().and_then(KeyKind::from_prefix);
     let source = match row.get_ref(6)?.as_str() {
         Ok("config") => KeySource::Config,
@@ -248,9 +236,9 @@ fn read_key(row: &Row<'_>) -> Result<KeyRow, StoreError> {
         hint: row.get(5)?,
         source,
         permissions: permissions.map_or(Ok(Permissions::ALL), |list| Permissions::parse_list(&list)),
-        created_at: row.get(7)?,
-        expires_at: row.get(8)?,
-        revoked_at: row.get(9)?,
+        created_at: row.get(8)?,
+        expires_at: row.get(9)?,
+        revoked_at: row.get(10)?,
         rotated_at: row.get(11)?,
     })
 }

@@ -1,6 +1,6 @@
 //! The table `bans`. The history is kept: a ban is lifted, never deleted.
 
-use rusqlite::params;
+use rusqlite::{Row, params};
 
 use super::{StoreError, Tx};
 use crate::domain::{BanReason, CustomerId, Timestamp};
@@ -42,11 +42,11 @@ impl BanRow {
     }
 }
 
+/// What [`BanRow`] holds, of `bans AS b`.
+pub(super) const BAN_COLUMNS: &str = "b.reason, b.created_at, b.expires_at, b.lifted_at";
+
 impl Tx<'_> {
     /// Bans a customer from now on.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn insert_ban(
         &self,
         customer: CustomerId,
@@ -59,32 +59,26 @@ impl Tx<'_> {
     }
 
     /// Lifts the bans that are in force. Gives their number.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn lift_bans(&self, customer: CustomerId, now: Timestamp) -> Result<usize, StoreError> {
         let sql = concat!("UPDATE bans AS b SET lifted_at = ?1 WHERE b.customer_id = ?2 AND ", is_active_ban!());
         self.execute(sql, params![now, customer])
     }
 
     /// All bans of a customer, the newest first.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn list_bans(&self, customer: CustomerId) -> Result<Vec<BanRow>, StoreError> {
-        self.list(
-            "SELECT reason, created_at, expires_at, lifted_at FROM bans WHERE customer_id = ?1 ORDER BY id DESC",
-            [customer],
-            |row| {
-                Ok(BanRow {
-                    reason: row.get(0)?,
-                    created_at: row.get(1)?,
-                    expires_at: row.get(2)?,
-                    lifted_at: row.get(3)?,
-                })
-            },
-        )
+        let sql = format!("SELECT {BAN_COLUMNS} FROM bans AS b WHERE b.customer_id = ?1 ORDER BY b.id DESC");
+        self.list(&sql, [customer], |row| read_ban(row, 0))
     }
+}
+
+/// Reads the [`BAN_COLUMNS`], the first of which is number `first`.
+pub(super) fn read_ban(row: &Row<'_>, first: usize) -> rusqlite::Result<BanRow> {
+    Ok(BanRow {
+        reason: row.get(first)?,
+        created_at: row.get(first + 1)?,
+        expires_at: row.get(first + 2)?,
+        lifted_at: row.get(first + 3)?,
+    })
 }
 
 #[cfg(test)]

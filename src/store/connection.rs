@@ -11,11 +11,19 @@ use super::place::{check_place, make_private, real_path, refuse_wal_alone};
 use super::{OpenError, schema};
 
 /// How long a command waits for the lock that a busy server takes again and again: seconds.
-const PATIENCE: i32 = 10;
+const COMMAND_PATIENCE: i32 = 10;
+
+/// How many seconds the writer waits for a lock that another process has: a command writes for milliseconds, so
+/// that two seconds mean that something is wrong, and that nobody should wait any longer.
+const WRITER_PATIENCE: i32 = 2;
+
+/// How long the writer waits for readers when it empties the WAL. Look-ups take microseconds, and those that begin
+/// meanwhile are not in the way; who reads for longer is not waited for.
+const READER_TIMEOUT: Duration = Duration::from_millis(20);
 
 /// Waits for a lock, `SECONDS` at most, and asks for it every millisecond. SQLite's own time-out asks ten times
 /// a second in the end: between a busy server and an import, one of both would hardly ever get it.
-pub(super) fn wait_for_lock<const SECONDS: i32>(tries: i32) -> bool {
+fn wait_for_lock<const SECONDS: i32>(tries: i32) -> bool {
     std::thread::sleep(Duration::from_millis(1));
     tries < SECONDS * 1_000
 }
@@ -99,8 +107,13 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
+/// Lets the connection wait for locks no longer than the writer does.
+pub(super) fn wait_briefly(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_handler(Some(wait_for_lock::<WRITER_PATIENCE>))
+}
+
 fn set_up(connection: &Connection) -> rusqlite::Result<()> {
-    connection.busy_handler(Some(wait_for_lock::<PATIENCE>))?;
+    connection.busy_handler(Some(wait_for_lock::<COMMAND_PATIENCE>))?;
     // All statements of the service stay compiled.
     connection.set_prepared_statement_cache_capacity(64);
     // A damaged or prepared file cannot make SQLite run or write what it should not.
@@ -136,7 +149,8 @@ fn enter_wal(connection: &Connection) -> rusqlite::Result<String> {
     loop {
         match connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0)) {
             Err(error)
-                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && wait_for_lock::<PATIENCE>(tries) =>
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && wait_for_lock::<COMMAND_PATIENCE>(tries) =>
             {
                 tries += 1;
             }
@@ -179,6 +193,14 @@ fn set_up_reading(connection: &Connection) -> rusqlite::Result<()> {
 pub(super) fn empty_wal(connection: &Connection) -> rusqlite::Result<bool> {
     let is_blocked: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
     Ok(!is_blocked)
+}
+
+/// The same for the writer, which waits for nobody who reads.
+pub(super) fn empty_wal_unless_read(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.busy_timeout(READER_TIMEOUT)?;
+    let emptied = empty_wal(connection);
+    wait_briefly(connection)?;
+    emptied
 }
 
 /// What is wrong, a line each; of what SQLite finds, no more than the first ten.

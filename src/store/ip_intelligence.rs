@@ -37,9 +37,6 @@ pub struct IpOrigin {
 
 impl Tx<'_> {
     /// Keeps what is known of an address, in the place of what was known before.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn upsert_ip(&self, known: &IpIntelligence) -> Result<(), StoreError> {
         let sql = "INSERT OR REPLACE INTO ip_intelligence (ip, country, city, asn, as_name, flags, facts, due_at)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
@@ -58,9 +55,6 @@ impl Tx<'_> {
     }
 
     /// When it is to be found out anew what is known of an address; `None`: nothing is.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn find_ip_due(&self, ip: ClientIp) -> Result<Option<Timestamp>, StoreError> {
         self.find("SELECT due_at FROM ip_intelligence WHERE ip = ?1", [ip], |row| row.get(0))
     }
@@ -68,9 +62,6 @@ impl Tx<'_> {
     /// Deletes what has been due for longer than `kept_for` of the next addresses behind `after`, of which at most `limit` are
     /// looked at, and lets what is due later than in so long be due then: it was stored when more was kept, or the clock was
     /// ahead. Gives the last of them, or `None` at the end.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn sweep_ips(
         &self,
         after: Option<ClientIp>,

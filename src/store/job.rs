@@ -8,30 +8,30 @@ use tokio::sync::oneshot;
 use super::{BatchError, StoreError, Tx};
 
 /// What the writer's thread is told to do.
-pub(super) enum Order {
+pub(super) enum Message {
     Job(Box<dyn Job>),
     EmptyWal(oneshot::Sender<Result<bool, StoreError>>),
 }
 
-/// Orders that are done together: the jobs in one transaction, the rest after it.
+/// Messages that are done together: the jobs in one transaction, the rest after it.
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) jobs: Vec<Box<dyn Job>>,
-    pub(super) emptyings: Vec<oneshot::Sender<Result<bool, StoreError>>>,
+    pub(super) wal_replies: Vec<oneshot::Sender<Result<bool, StoreError>>>,
 }
 
 impl Batch {
     pub(super) fn len(&self) -> i64 {
-        i64::try_from(self.jobs.len() + self.emptyings.len()).unwrap_or(i64::MAX)
+        i64::try_from(self.jobs.len() + self.wal_replies.len()).unwrap_or(i64::MAX)
     }
 }
 
-impl Extend<Order> for Batch {
-    fn extend<I: IntoIterator<Item = Order>>(&mut self, orders: I) {
-        for order in orders {
-            match order {
-                Order::Job(job) => self.jobs.push(job),
-                Order::EmptyWal(reply) => self.emptyings.push(reply),
+impl Extend<Message> for Batch {
+    fn extend<I: IntoIterator<Item = Message>>(&mut self, messages: I) {
+        for message in messages {
+            match message {
+                Message::Job(job) => self.jobs.push(job),
+                Message::EmptyWal(reply) => self.wal_replies.push(reply),
             }
         }
     }

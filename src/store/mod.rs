@@ -5,6 +5,8 @@
 //! never wait for it. Both hand out a [`Tx`], whose methods are the operations on the tables, one
 //! file for each table; nobody outside ever sees a connection. [`back_up`] and [`restore()`] copy whole files.
 
+#![expect(clippy::missing_errors_doc, reason = "all fails when the database does; what else it fails by is said")]
+
 mod api_keys;
 mod attempts;
 mod backup;
@@ -13,10 +15,10 @@ mod connection;
 mod copy;
 mod customers;
 mod error;
+mod files;
 mod ip_intelligence;
 mod job;
 mod lock;
-mod open_file;
 mod organisations;
 mod place;
 mod progress;
@@ -59,7 +61,7 @@ pub use tx::Tx;
 use log::info;
 
 use crate::metrics::WriterMetrics;
-use open_file::Files;
+use files::Files;
 use writer::Writer;
 
 /// An open database file of the current schema, with one connection that reads and writes.
@@ -78,7 +80,7 @@ impl Database {
     /// # Errors
     /// When the file cannot be opened, is no database of this program or belongs to a newer version.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let before = open_file::inode(path)?;
+        let before = files::inode(path)?;
         let mut connection = connection::open_writer(path)?;
         match schema::upgrade(&mut connection).map_err(|error| OpenError::at(path, error))? {
             schema::VERSION => {}
@@ -94,7 +96,7 @@ impl Database {
     /// # Errors
     /// When there is no such file or nothing in it, or it is not of the current schema.
     pub fn open_existing(path: &Path) -> Result<Self, OpenError> {
-        let before = open_file::inode(path)?;
+        let before = files::inode(path)?;
         let connection = connection::open_existing(path)?;
         schema::check(&connection).map_err(|error| OpenError::at(path, error))?;
         Ok(Self { connection, files: Files::opened(path, before)? })
@@ -134,9 +136,6 @@ impl Database {
     /// Gives the connection the memory for writes all over the tables: 64 MiB instead of 2, so that a page is neither
     /// read again for each row nor written several times in one transaction. And has it move the WAL into the
     /// database early, so that a running server has not to do it, while sign-ins wait.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn prepare_for_many_writes(&self) -> Result<(), StoreError> {
         self.connection.pragma_update(None, "cache_size", -65_536)?;
         Ok(self.connection.pragma_update(None, "wal_autocheckpoint", 1_000)?)
@@ -148,14 +147,11 @@ impl Database {
     /// [`StoreError::Blocked`] while somebody reads an older state of the database.
     pub fn empty_wal(&self) -> Result<(), StoreError> {
         // Whoever reads for longer than that does so for long.
-        self.connection.busy_handler(Some(connection::wait_for_lock::<2>))?;
+        connection::wait_briefly(&self.connection)?;
         if connection::empty_wal(&self.connection)? { Ok(()) } else { Err(StoreError::Blocked) }
     }
 
     /// Rewrites the whole file, so that nothing is in it but what its tables hold.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn rewrite(&self) -> Result<(), StoreError> {
         Ok(self.connection.execute_batch("VACUUM")?)
     }

@@ -16,9 +16,6 @@ pub struct OrganisationRow {
 
 impl Tx<'_> {
     /// The organisation of that name, which is made when it is not there.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn upsert_organisation(&self, name: &str, now: Timestamp) -> Result<OrganisationId, StoreError> {
         if let Some(id) = self.find_organisation(name)? {
             return Ok(id);
@@ -32,9 +29,6 @@ impl Tx<'_> {
     }
 
     /// All organisations, by name.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn list_organisations(&self) -> Result<Vec<OrganisationRow>, StoreError> {
         self.list("SELECT id, name FROM organisations ORDER BY name", [], |row| {
             Ok(OrganisationRow { id: row.get(0)?, name: row.get(1)? })

@@ -13,8 +13,8 @@ use rustix::process::geteuid;
 
 use super::OpenError;
 
-/// That there is a file which this user may read and write, or a folder in which it can be made, and that nothing would be
-/// lost by making it.
+/// Checks that there is a file which this user may read and write, or a folder in which it can be made, and that nothing
+/// would be lost by making it.
 ///
 /// # Errors
 /// What is in the way, and what to do about it.
@@ -23,7 +23,7 @@ pub fn check_place(path: &Path) -> Result<(), OpenError> {
     refuse_wal_alone(path)
 }
 
-/// That there is no WAL without its database: SQLite deletes one whose file has nothing in it.
+/// Refuses a WAL without its database: SQLite deletes one whose file has nothing in it.
 pub(super) fn refuse_wal_alone(path: &Path) -> Result<(), OpenError> {
     // In this order, for who makes a database makes its WAL last.
     let has_wal = wal_size(path) > 0;
@@ -31,7 +31,7 @@ pub(super) fn refuse_wal_alone(path: &Path) -> Result<(), OpenError> {
     if has_wal && is_empty { Err(OpenError::WalAlone(path.to_owned())) } else { Ok(()) }
 }
 
-/// That this user may read and write the file and make others beside it or, when there is no file, that one can be made.
+/// Checks that this user may read and write the file and make others beside it or, when there is no file, make one.
 pub(super) fn check_access(path: &Path) -> Result<(), OpenError> {
     let real = real_path(path);
     let folder = folder_of(&real);

@@ -24,7 +24,7 @@ impl Progress {
         self.failures.fetch_add(1, Ordering::Release);
     }
 
-    /// Something was written when there had been so many failures.
+    /// A write has succeeded after so many failures: they are overcome.
     pub(super) fn overcome(&self, failures: u64) {
         if self.overcome.fetch_max(failures, Ordering::AcqRel) < failures {
             info!("the database can be written again");
@@ -41,7 +41,7 @@ impl Progress {
         self.failures.load(Ordering::Acquire)
     }
 
-    /// Whether what was last to be written was not.
+    /// Whether nothing has been written since the last failure.
     pub(super) fn is_failing(&self) -> bool {
         self.failures() > self.overcome.load(Ordering::Acquire)
     }

@@ -44,7 +44,7 @@ impl Tx<'_> {
     /// Makes a session and gives the secret that stands for it.
     ///
     /// # Errors
-    /// When the database fails or has no such customer.
+    /// When there is no such customer.
     pub fn insert_session(&self, new: &NewSession, now: Timestamp) -> Result<IdentityId, StoreError> {
         // Two sessions of one millisecond get the same number once in 4 million times.
         const TRIES: usize = 5;
@@ -73,9 +73,6 @@ impl Tx<'_> {
 
     /// The session that `identity` stands for, with its customer; `None` when it stands for none of
     /// this organisation.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn find_session(
         &self,
         organisation: OrganisationId,
@@ -98,27 +95,18 @@ impl Tx<'_> {
     }
 
     /// Notes that somebody asked about a session.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn touch_session(&self, id: SessionId, now: Timestamp) -> Result<(), StoreError> {
         let sql = "UPDATE sessions SET last_seen_at = max(last_seen_at, ?2) WHERE id = ?1";
         self.execute(sql, params![id, now]).map(drop)
     }
 
     /// Logs a session out. Does nothing to one that is logged out already.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn revoke_session(&self, id: SessionId, now: Timestamp) -> Result<(), StoreError> {
         let sql = "UPDATE sessions SET revoked_at = coalesce(revoked_at, ?2) WHERE id = ?1";
         self.execute(sql, params![id, now]).map(drop)
     }
 
     /// The newest sessions of a customer, at most `limit`. Reads the table from its end.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn list_sessions(&self, customer: CustomerId, limit: usize) -> Result<Vec<Session>, StoreError> {
         let sql = format!(
             "SELECT {SESSION_COLUMNS} FROM sessions AS s JOIN customers AS c ON c.id = s.customer_id
@@ -129,9 +117,6 @@ impl Tx<'_> {
     }
 
     /// The next sessions after this one in the order of their numbers, at most `limit`, living and dead.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn list_sessions_after(
         &self,
         after: Option<SessionId>,
@@ -148,17 +133,11 @@ impl Tx<'_> {
     }
 
     /// How many sessions there are, living and dead. Reads the whole table: a second for ten million.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn count_sessions(&self) -> Result<u64, StoreError> {
         Ok(self.value::<i64>("SELECT count(*) FROM sessions", [])?.unsigned_abs())
     }
 
     /// Deletes a session.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn delete_session(&self, id: SessionId) -> Result<(), StoreError> {
         self.execute("DELETE FROM sessions WHERE id = ?1", [id]).map(drop)
     }

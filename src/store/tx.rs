@@ -5,7 +5,8 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Params, Row}
 
 use super::{StoreError, schema};
 
-/// The operations on the tables, within an open transaction or, for a single read, without one.
+/// The operations on the tables, within an open transaction or, for a single read, without one. Each fails when the
+/// database does; by what else one may fail is said with it.
 #[derive(Debug)]
 pub struct Tx<'c> {
     connection: &'c Connection,
@@ -56,7 +57,7 @@ impl<'c> Tx<'c> {
     /// Changes the one row that is meant.
     ///
     /// # Errors
-    /// When the database fails, or it is not one row that was changed.
+    /// When it is not one row that was changed.
     pub(super) fn update_one(&self, sql: &str, values: impl Params) -> Result<(), StoreError> {
         match self.execute(sql, values)? {
             1 => Ok(()),

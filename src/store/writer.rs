@@ -16,10 +16,10 @@ use log::error;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::job::{self, Batch, Job, Order};
-use super::open_file::{self, Files};
+use super::files::Files;
+use super::job::{self, Batch, Job, Message};
 use super::progress::Progress;
-use super::{BatchError, Database, OpenError, StoreError, Tx};
+use super::{BatchError, Database, OpenError, StoreError, Tx, connection};
 use crate::clock::Clock;
 use crate::metrics::WriterMetrics;
 
@@ -41,7 +41,7 @@ const GAP: Duration = Duration::from_millis(3);
 /// The way to the writer's thread. Dropping it lets the thread finish what waits, and end.
 #[derive(Debug)]
 pub(super) struct Writer {
-    queue: Option<SyncSender<Order>>,
+    queue: Option<SyncSender<Message>>,
     thread: Option<JoinHandle<()>>,
     metrics: WriterMetrics,
     pub(super) progress: Arc<Progress>,
@@ -49,10 +49,11 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn start(connection: Connection, files: Arc<Files>, metrics: WriterMetrics) -> Result<Self, OpenError> {
-        let (queue, orders) = sync_channel(MAX_QUEUE);
+        let (queue, messages) = sync_channel(MAX_QUEUE);
         let progress = Arc::<Progress>::default();
-        open_file::be_patient(&connection);
-        let mut desk = Desk {
+        connection::wait_briefly(&connection)
+            .map_err(|cause| OpenError::Unusable { path: files.path.clone(), cause })?;
+        let mut writer = WriterThread {
             connection: Some(connection),
             files,
             clock: Clock::system(),
@@ -61,7 +62,7 @@ impl Writer {
         };
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || desk.work_off(&orders))
+            .spawn(move || writer.run(&messages))
             .map_err(OpenError::Thread)?;
         Ok(Self { queue: Some(queue), thread: Some(thread), metrics, progress })
     }
@@ -72,22 +73,22 @@ impl Writer {
         work: impl Fn(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<oneshot::Receiver<Result<T, StoreError>>, StoreError> {
         let (job, answer) = job::new(work);
-        self.send(Order::Job(job))?;
+        self.send(Message::Job(job))?;
         Ok(answer)
     }
 
     /// Has the WAL emptied. The receiver gets whether it was; a reader can be in the way.
     pub(super) fn empty_wal(&self) -> Result<oneshot::Receiver<Result<bool, StoreError>>, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Order::EmptyWal(reply))?;
+        self.send(Message::EmptyWal(reply))?;
         Ok(answer)
     }
 
-    fn send(&self, order: Order) -> Result<(), StoreError> {
+    fn send(&self, message: Message) -> Result<(), StoreError> {
         let queue = self.queue.as_ref().ok_or(StoreError::Stopped)?;
         // Before it is there, for the writer may take it off at once.
         self.metrics.waiting.inc();
-        queue.try_send(order).map_err(|error| {
+        queue.try_send(message).map_err(|error| {
             self.metrics.waiting.dec();
             match error {
                 TrySendError::Full(_) => StoreError::Overloaded,
@@ -109,7 +110,7 @@ impl Drop for Writer {
 }
 
 /// What the writer's thread owns.
-struct Desk {
+struct WriterThread {
     /// `None` after a failure of the disk, until the file could be opened again.
     connection: Option<Connection>,
     /// Those that the readers have open. On others nothing is written: they would not see it.
@@ -119,17 +120,17 @@ struct Desk {
     progress: Arc<Progress>,
 }
 
-impl Desk {
-    fn work_off(&mut self, orders: &Receiver<Order>) {
-        while let Ok(first) = orders.recv() {
+impl WriterThread {
+    fn run(&mut self, messages: &Receiver<Message>) {
+        while let Ok(first) = messages.recv() {
             let mut batch = Batch::default();
-            batch.extend(std::iter::once(first).chain(orders.try_iter()).take(MAX_BATCH));
+            batch.extend(std::iter::once(first).chain(messages.try_iter()).take(MAX_BATCH));
             let (committed, took) = self.commit_measured(&mut batch.jobs);
             let failure = committed.err().map(Arc::new);
             if let Some(failure) = &failure {
                 // Who waits behind this batch would wait for the same lock, for as long again.
                 if failure.is_busy() {
-                    batch.extend(orders.try_iter());
+                    batch.extend(messages.try_iter());
                 }
                 error!("a batch of {} jobs was not committed: {failure}", batch.jobs.len());
             }
@@ -138,7 +139,7 @@ impl Desk {
             for job in batch.jobs {
                 job.answer(failure.as_ref());
             }
-            for reply in batch.emptyings {
+            for reply in batch.wal_replies {
                 let _ = reply.send(self.empty_wal().map_err(|failure| StoreError::Batch(Arc::new(failure))));
             }
             if took > LONG_COMMIT {
@@ -181,7 +182,7 @@ impl Desk {
     }
 
     fn empty_wal(&mut self) -> Result<bool, BatchError> {
-        self.with_connection(|connection| Ok(open_file::empty_wal(connection)?))
+        self.with_connection(|connection| Ok(connection::empty_wal_unless_read(connection)?))
     }
 
     /// Works on the open database.
@@ -204,7 +205,7 @@ impl Desk {
     fn reopen(&self) -> Result<Connection, BatchError> {
         self.files.check_they_are_there()?;
         let Database { connection, .. } = Database::open_existing(&self.files.path)?;
-        open_file::be_patient(&connection);
+        connection::wait_briefly(&connection)?;
         Ok(connection)
     }
 }

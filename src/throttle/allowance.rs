@@ -55,7 +55,7 @@ mod tests {
     const MAILBOX: Mailbox = Mailbox(7);
 
     fn throttle(config: &ThrottleConfig) -> Throttle {
-        Throttle::remembering(config, &Clock::system(), |_| Ok::<_, std::convert::Infallible>(())).unwrap()
+        Throttle::remembering(config, &Clock::system(), |_, _| Ok::<_, std::convert::Infallible>(())).unwrap()
     }
 
     /// Attempts left of the mailbox and of the network after some attempts by limits as in `config`.

@@ -56,15 +56,14 @@ impl Throttle {
     /// # Errors
     /// When the database fails.
     pub fn rebuild(config: &ThrottleConfig, clock: &Clock, tx: &Tx<'_>) -> Result<Self, StoreError> {
-        let start = present(clock) - Self::window(config);
-        Self::remembering(config, clock, |remember| tx.for_each_throttled_attempt(start, remember))
+        Self::remembering(config, clock, |begin, remember| tx.for_each_throttled_attempt(begin, remember))
     }
 
-    /// A throttle that has seen all attempts that `earlier` tells of, the oldest first.
+    /// A throttle that has seen all attempts that `earlier` tells of since a moment, the oldest first.
     fn remembering<E>(
         config: &ThrottleConfig,
         clock: &Clock,
-        earlier: impl FnOnce(&mut dyn FnMut(ThrottledAttempt)) -> Result<(), E>,
+        earlier: impl FnOnce(Timestamp, &mut dyn FnMut(ThrottledAttempt)) -> Result<(), E>,
     ) -> Result<Self, E> {
         let now = present(clock);
         let begin = now - Self::window(config);
@@ -74,7 +73,7 @@ impl Throttle {
             mailboxes: config.mailbox_quota().map(limiter),
             network_names: RandomState::new(),
         };
-        throttle.replay(now, earlier)?;
+        throttle.replay(now, |remember| earlier(begin, remember))?;
         Ok(throttle)
     }
 
@@ -190,7 +189,7 @@ mod tests {
     }
 
     fn remembering(config: &ThrottleConfig, clock: &Clock, earlier: &[ThrottledAttempt]) -> Throttle {
-        let tell = |remember: &mut dyn FnMut(_)| {
+        let tell = |_, remember: &mut dyn FnMut(_)| {
             earlier.iter().copied().for_each(remember);
             Ok::<_, std::convert::Infallible>(())
         };

@@ -73,7 +73,7 @@ impl Resolver {
         }
     }
 
-    /// Asks one server after the other. If any stays silent, it does so again.
+    /// Asks one server after the other, and once more while any has not answered.
     async fn ask(&self, question: &Question) -> Result<Reply, Unanswered> {
         let first = self.first.load(Ordering::Relaxed);
         for _ in 0..ROUNDS {

@@ -96,15 +96,15 @@ pub struct AttemptRow {
     pub facts: Option<String>,
 }
 
-/// So many attempts may be written between the moment at which one happened and that at which it is written.
+/// How many other attempts may be written between the moment of one and its own row.
 const LATE: usize = 1_000;
 
 /// The attempts that match, as [`read_attempt`] reads them.
 macro_rules! select_attempts {
     () => {
         concat!(
-            "SELECT a.at, o.name, k.prefix || '…' || k.hint, coalesce(c.email, a.email), c.cu_ref_no, a.ip, a.outcome,
-                a.count, a.id, a.new_country, i.country, i.city, i.asn, i.as_name, i.flags, i.facts
+            "SELECT a.id, a.at, o.name, k.prefix || '…' || k.hint, coalesce(c.email, a.email), c.cu_ref_no, a.ip,
+                a.outcome, a.count, a.new_country, i.country, i.city, i.asn, i.as_name, i.flags, i.facts
             FROM login_attempts AS a
             JOIN organisations AS o ON o.id = a.organisation_id
             JOIN api_keys AS k ON k.id = a.api_key_id
@@ -118,9 +118,6 @@ macro_rules! select_attempts {
 
 impl Tx<'_> {
     /// The newest attempts that match, the newest first. Reads from the newest row backwards.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn list_attempts(&self, filter: &AttemptFilter) -> Result<Vec<AttemptRow>, StoreError> {
         // Some rows are written a moment later than they happened, and stand before newer ones.
         let wider = AttemptFilter { limit: filter.limit.saturating_add(LATE), ..filter.clone() };
@@ -133,9 +130,6 @@ impl Tx<'_> {
 
     /// The attempts that match and were recorded after the attempt `after`, in that order; and after which to
     /// go on.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn list_attempts_after(
         &self,
         after: Option<AttemptId>,
@@ -153,9 +147,6 @@ impl Tx<'_> {
     }
 
     /// The attempt that was recorded last.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn find_newest_attempt(&self) -> Result<Option<AttemptId>, StoreError> {
         self.value("SELECT max(id) FROM login_attempts", [])
     }
@@ -168,15 +159,15 @@ impl Tx<'_> {
 
 fn read_attempt(row: &Row<'_>) -> rusqlite::Result<AttemptRow> {
     Ok(AttemptRow {
-        at: row.get(0)?,
-        organisation: row.get(1)?,
-        key: row.get(2)?,
-        email: row.get(3)?,
-        cu_ref_no: row.get(4)?,
-        ip: row.get(5)?,
-        outcome: row.get(6)?,
-        count: row.get(7)?,
-        id: row.get(8)?,
+        id: row.get(0)?,
+        at: row.get(1)?,
+        organisation: row.get(2)?,
+        key: row.get(3)?,
+        email: row.get(4)?,
+        cu_ref_no: row.get(5)?,
+        ip: row.get(6)?,
+        outcome: row.get(7)?,
+        count: row.get(8)?,
         is_new_country: row.get(9)?,
         origin: IpOrigin {
             country: row.get(10)?,

@@ -72,9 +72,6 @@ impl<'a> NewAttempt<'a> {
 
 impl Tx<'_> {
     /// Records how an attempt ended. With a customer, the address is the customer's and not repeated.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn insert_attempt(&self, new: &NewAttempt<'_>, at: Timestamp) -> Result<(), StoreError> {
         let attempt = new.attempt;
         let sql = "INSERT INTO login_attempts
@@ -96,9 +93,6 @@ impl Tx<'_> {
     }
 
     /// When the newest attempt was made, or the newest customer, whichever was later. Reads all rows.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn find_newest_moment(&self) -> Result<Option<Timestamp>, StoreError> {
         let sql = "SELECT max(at) FROM
             (SELECT max(at) AS at FROM login_attempts UNION ALL SELECT max(created_at) FROM customers)";
@@ -106,9 +100,6 @@ impl Tx<'_> {
     }
 
     /// Tells of the attempts since `start` that went through the throttle, the oldest first.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn for_each_throttled_attempt(
         &self,
         start: Timestamp,
@@ -160,9 +151,6 @@ impl Tx<'_> {
     }
 
     /// When the next attempts after this one happened, in the order of their numbers, at most `limit`.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn list_attempt_times(
         &self,
         after: Option<AttemptId>,
@@ -173,9 +161,6 @@ impl Tx<'_> {
     }
 
     /// Deletes a recorded attempt.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn delete_attempt(&self, id: AttemptId) -> Result<(), StoreError> {
         self.execute("DELETE FROM login_attempts WHERE id = ?1", [id]).map(drop)
     }

@@ -44,9 +44,6 @@ pub struct MailboxTotal {
 
 impl Tx<'_> {
     /// The attempts that match, for each outcome that occurs: first those that signed in.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn count_attempts_by_outcome(&self, filter: &AttemptFilter) -> Result<Vec<OutcomeTotal>, StoreError> {
         let mut statement = self.prepare(concat!(
             "SELECT a.outcome, sum(a.count) FROM login_attempts AS a WHERE ",
@@ -64,9 +61,6 @@ impl Tx<'_> {
     }
 
     /// The addresses with the most attempts that match.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn count_attempts_by_ip(&self, filter: &AttemptFilter) -> Result<Vec<IpTotal>, StoreError> {
         let sql = concat!(
             "SELECT a.ip, sum(a.count) AS attempts, sum(a.count * (a.outcome <> 'OK'))
@@ -81,9 +75,6 @@ impl Tx<'_> {
     }
 
     /// The mailboxes with the most attempts that match.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn count_attempts_by_mailbox(&self, filter: &AttemptFilter) -> Result<Vec<MailboxTotal>, StoreError> {
         let sql = concat!(
             "SELECT o.name, coalesce(c.email, t.email), c.cu_ref_no, t.attempts, t.refusals

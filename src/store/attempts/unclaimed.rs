@@ -19,9 +19,6 @@ impl Tx<'_> {
     /// Finds the attempts for the customer's mailbox for which nobody was looked up; `None` without an address. (The
     /// mailbox is that of the form in which the address is kept, which is the customer's whatever the rules are now.)
     /// Reads the table.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn find_unclaimed_attempts(&self, customer: CustomerId) -> Result<Option<UnclaimedAttempts>, StoreError> {
         let sql =
             "SELECT organisation_id, email_canonical FROM customers WHERE id = ?1 AND email_canonical IS NOT NULL";
@@ -36,9 +33,6 @@ impl Tx<'_> {
     }
 
     /// Gives the attempts to the customer.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn claim_attempts(&self, unclaimed: &UnclaimedAttempts) -> Result<(), StoreError> {
         let UnclaimedAttempts { customer, mailbox, attempts, next } = unclaimed;
         let mut statement = self.prepare(

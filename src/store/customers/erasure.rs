@@ -1,11 +1,11 @@
 //! Forgetting a person: everything personal goes, in all tables; what is left is the `cuRefNo`.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use rusqlite::params;
 use rusqlite::types::ToSql;
 
+use crate::clock::Clock;
 use crate::domain::{AttemptId, CustomerId, Mailbox, SessionId, Timestamp};
 use crate::store::values::json_array;
 use crate::store::{StoreError, Tx};
@@ -26,14 +26,8 @@ pub struct Traces {
     next_attempt: AttemptId,
 }
 
-/// The clock may be set back so far while the tables are searched.
-const MARGIN: Duration = Duration::from_mins(1);
-
 impl Tx<'_> {
     /// Finds the traces of a customer, whose address stands for these mailboxes. Reads both tables.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn find_traces(
         &self,
         customer: CustomerId,
@@ -51,7 +45,7 @@ impl Tx<'_> {
             ips: self.list_ips(&sessions, &attempts)?,
             sessions,
             attempts,
-            next_session: SessionId::earliest_at(now - MARGIN),
+            next_session: SessionId::earliest_at(now - Clock::TOLERANCE),
             next_attempt,
         })
     }
@@ -60,7 +54,7 @@ impl Tx<'_> {
     /// to the traces.
     ///
     /// # Errors
-    /// When the database fails or has no such customer.
+    /// When there is no such customer.
     pub fn erase_customer(&self, traces: &mut Traces, now: Timestamp) -> Result<(), StoreError> {
         let customer = traces.customer;
         self.update_one(
@@ -93,9 +87,6 @@ impl Tx<'_> {
     }
 
     /// The IP addresses from where the person came, once erased, and nobody else has come. Reads both tables.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn list_lonely_ips(&self, traces: &Traces) -> Result<Vec<String>, StoreError> {
         // Of others, nothing but what is asked for is sorted: SQLite would do that in a file of its own.
         let sql = "WITH own AS MATERIALIZED (SELECT value AS ip FROM json_each(?1))
@@ -106,9 +97,6 @@ impl Tx<'_> {
     }
 
     /// Forgets who is behind an IP address.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn delete_ip(&self, ip: &str) -> Result<(), StoreError> {
         self.execute("DELETE FROM ip_intelligence WHERE ip = ?1", [ip]).map(drop)
     }
@@ -180,7 +168,7 @@ mod tests {
             let organisation = tx.upsert_organisation("shop", now)?;
             let customer = tx.insert_customer(&NewCustomer::of(organisation), now)?.ok_or(StoreError::RowCount(0))?;
             let mut traces = tx.find_traces(customer, Vec::new(), now)?;
-            tx.insert_session(&NewSession { customer, ip: None, expires_at: now + MARGIN }, now)?;
+            tx.insert_session(&NewSession { customer, ip: None, expires_at: now + Clock::TOLERANCE }, now)?;
             tx.erase_customer(&mut traces, now)?;
             tx.list_session_ids(customer, SessionId(0))
         });
@@ -224,11 +212,12 @@ mod tests {
             let customer = tx.insert_customer(&NewCustomer::of(organisation), now)?.ok_or(StoreError::RowCount(0))?;
             let other = tx.insert_customer(&NewCustomer::of(organisation), now)?.ok_or(StoreError::RowCount(0))?;
             let come = |customer, ip, at: Timestamp| {
-                tx.insert_session(&NewSession { customer, ip: Some(ip), expires_at: at + MARGIN }, at).map(drop)
+                tx.insert_session(&NewSession { customer, ip: Some(ip), expires_at: at + Clock::TOLERANCE }, at)
+                    .map(drop)
             };
             // Long before the search, so that only a look at the whole table finds it.
-            come(other, early, now - 2 * MARGIN)?;
-            come(other, shared_new, now - 2 * MARGIN)?;
+            come(other, early, now - 2 * Clock::TOLERANCE)?;
+            come(other, shared_new, now - 2 * Clock::TOLERANCE)?;
             for ip in [own, early, late] {
                 come(customer, ip, now)?;
             }

@@ -17,9 +17,6 @@ pub struct PendingReferral {
 
 impl Tx<'_> {
     /// Whether a ban is in force of who owns the address or the telephone number, or of both; `None`: nobody does.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn is_contact_banned(
         &self,
         organisation: OrganisationId,
@@ -38,18 +35,12 @@ impl Tx<'_> {
     }
 
     /// Remembers who is to be recorded as the customer's referrer once there is such a customer.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn insert_pending_referral(&self, customer: CustomerId, referrer: &CuRefNo) -> Result<(), StoreError> {
         let sql = "INSERT INTO pending_referrals (customer_id, cu_ref_no) VALUES (?1, ?2)";
         self.execute(sql, params![customer, referrer]).map(drop)
     }
 
     /// Pending referrals whose referrer is there by now, of customers behind `after`, at most `limit`.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn list_settled_referrals(
         &self,
         organisation: OrganisationId,
@@ -72,7 +63,7 @@ impl Tx<'_> {
     /// Records the referrer of a pending referral. A referrer that is recorded already stays.
     ///
     /// # Errors
-    /// When the database fails or has no such customer.
+    /// When there is no such customer.
     pub fn settle_referral(&self, referral: PendingReferral) -> Result<(), StoreError> {
         self.update_one(
             "UPDATE customers SET referred_by = coalesce(referred_by, ?2) WHERE id = ?1",
@@ -82,9 +73,6 @@ impl Tx<'_> {
     }
 
     /// The referrals of an organisation that wait for their referrer.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn count_pending_referrals(&self, organisation: OrganisationId) -> Result<i64, StoreError> {
         let sql = "SELECT count(*) FROM pending_referrals AS p JOIN customers AS c ON c.id = p.customer_id
             WHERE c.organisation_id = ?1";

@@ -1,13 +1,13 @@
 //! Customers as the operator sees them: found one by one, or listed.
 
-use rusqlite::types::ToSql;
+use rusqlite::types::{ToSql, ValueRef};
 use rusqlite::{Row, params};
 
 use super::{ACCOUNT_COLUMNS, ACCOUNT_WIDTH, Account, is_sandbox, read_account};
 use crate::domain::{
     CanonicalEmail, Canonicalization, CuRefNo, CustomerId, EmailAddress, OrganisationId, PhoneNumber, Timestamp,
 };
-use crate::store::bans::is_active_ban;
+use crate::store::bans::{BAN_COLUMNS, is_active_ban, read_ban};
 use crate::store::{BanRow, StoreError, Tx};
 
 /// What the operator is told of a customer. It is personal and has no `Debug`.
@@ -82,14 +82,17 @@ pub enum CustomerOrder {
     NewestFirst,
 }
 
-/// Of `customers AS c` at the moment `?1`, with the tables of [`SELECT_FROM`].
-const SELECT: &str = concat!(
-    "c.id, c.created_at, c.registered_at, c.email_authorized_at,
-    coalesce(r.cu_ref_no, p.cu_ref_no), c.erased_at, b.reason, b.created_at, b.expires_at, b.lifted_at,
-    c.organisation_id, ",
+/// Of `customers AS c`, with the tables of [`SELECT_FROM`]: what [`CustomerRow`] holds beside the account and the ban.
+const ROW_COLUMNS: &str = concat!(
+    "c.id, c.organisation_id, c.created_at, c.registered_at, c.email_authorized_at,
+    coalesce(r.cu_ref_no, p.cu_ref_no), c.erased_at, ",
     is_sandbox!()
 );
 
+/// The number of [`ROW_COLUMNS`].
+const ROW_WIDTH: usize = 8;
+
+/// The tables of a customer's columns, at the moment `?1`.
 const SELECT_FROM: &str = concat!(
     "FROM customers AS c
     LEFT JOIN customers AS r ON r.id = c.referred_by
@@ -101,9 +104,6 @@ const SELECT_FROM: &str = concat!(
 
 impl Tx<'_> {
     /// The owner of an address.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn find_customer_by_email(
         &self,
         organisation: OrganisationId,
@@ -114,9 +114,6 @@ impl Tx<'_> {
     }
 
     /// The owner of a telephone number.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn find_customer_by_phone(
         &self,
         organisation: OrganisationId,
@@ -127,9 +124,6 @@ impl Tx<'_> {
     }
 
     /// The customer with that `cuRefNo`, also when the person was forgotten.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn find_customer_by_cu_ref_no(
         &self,
         organisation: OrganisationId,
@@ -140,9 +134,6 @@ impl Tx<'_> {
     }
 
     /// The customer of that row.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn find_customer_by_id(&self, customer: CustomerId, now: Timestamp) -> Result<Option<CustomerRow>, StoreError> {
         self.find_customer_row("c.id = ?2", &[&customer], now)
     }
@@ -153,15 +144,12 @@ impl Tx<'_> {
         values: &[&dyn ToSql],
         now: Timestamp,
     ) -> Result<Option<CustomerRow>, StoreError> {
-        let sql = format!("SELECT {ACCOUNT_COLUMNS}, {SELECT} {SELECT_FROM} WHERE {condition}");
+        let sql = format!("SELECT {ROW_COLUMNS}, {ACCOUNT_COLUMNS}, {BAN_COLUMNS} {SELECT_FROM} WHERE {condition}");
         let values: Vec<&dyn ToSql> = [&now as &dyn ToSql].iter().chain(values).copied().collect();
         self.find(&sql, values.as_slice(), read_customer)
     }
 
     /// The customers that the filter lets through and that `is_wanted`.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn list_customers(
         &self,
         filter: &CustomerFilter,
@@ -174,7 +162,7 @@ impl Tx<'_> {
         };
         // The plus keeps SQLite from going by an index of the organisation, and sorting all of it for each page.
         let mut statement = self.prepare(&format!(
-            "SELECT {ACCOUNT_COLUMNS}, {SELECT} {SELECT_FROM}
+            "SELECT {ROW_COLUMNS}, {ACCOUNT_COLUMNS}, {BAN_COLUMNS} {SELECT_FROM}
             WHERE +c.organisation_id = ?2 AND c.erased_at IS NULL AND NOT {}
                 AND c.id {behind} ?3 AND (NOT ?4 OR b.id IS NOT NULL)
                 AND (NOT ?5 OR c.registered_at IS NULL) AND (NOT ?6 OR c.email IS NOT NULL AND c.email_authorized_at IS NULL)
@@ -200,9 +188,6 @@ impl Tx<'_> {
 
     /// Customers who are kept under another canonical address than these rules give: by their address, nobody finds them.
     /// How many there are, and the oldest of them, at most `limit`. Reads the whole table.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn list_kept_otherwise(
         &self,
         rules: Canonicalization,
@@ -230,9 +215,6 @@ impl Tx<'_> {
 
     /// The customers whom this one brought: how many, and the newest of them, at most `limit`. Reads the
     /// whole table.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn list_referred(&self, referrer: CustomerId, limit: usize) -> Result<(usize, Vec<String>), StoreError> {
         let sql = "SELECT cu_ref_no FROM customers WHERE referred_by = ?1 ORDER BY id DESC";
         let mut brought: Vec<String> = self.list(sql, [referrer], |row| row.get(0))?;
@@ -243,25 +225,18 @@ impl Tx<'_> {
 }
 
 fn read_customer(row: &Row<'_>) -> rusqlite::Result<CustomerRow> {
-    let ban = match row.get::<_, Option<String>>(ACCOUNT_WIDTH + 6)? {
-        None => None,
-        Some(reason) => Some(BanRow {
-            reason,
-            created_at: row.get(ACCOUNT_WIDTH + 7)?,
-            expires_at: row.get(ACCOUNT_WIDTH + 8)?,
-            lifted_at: row.get(ACCOUNT_WIDTH + 9)?,
-        }),
-    };
+    let ban = ROW_WIDTH + ACCOUNT_WIDTH;
+    let has_ban = row.get_ref(ban)? != ValueRef::Null;
     Ok(CustomerRow {
-        account: read_account(row, 0)?,
-        id: row.get(ACCOUNT_WIDTH)?,
-        organisation: row.get(ACCOUNT_WIDTH + 10)?,
-        created_at: row.get(ACCOUNT_WIDTH + 1)?,
-        registered_at: row.get(ACCOUNT_WIDTH + 2)?,
-        email_authorized_at: row.get(ACCOUNT_WIDTH + 3)?,
-        referred_by: row.get(ACCOUNT_WIDTH + 4)?,
-        erased_at: row.get(ACCOUNT_WIDTH + 5)?,
-        ban,
-        is_sandbox: row.get(ACCOUNT_WIDTH + 11)?,
+        id: row.get(0)?,
+        organisation: row.get(1)?,
+        created_at: row.get(2)?,
+        registered_at: row.get(3)?,
+        email_authorized_at: row.get(4)?,
+        referred_by: row.get(5)?,
+        erased_at: row.get(6)?,
+        is_sandbox: row.get(7)?,
+        account: read_account(row, ROW_WIDTH)?,
+        ban: has_ban.then(|| read_ban(row, ban)).transpose()?,
     })
 }

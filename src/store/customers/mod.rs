@@ -115,9 +115,6 @@ use is_sandbox;
 
 impl Tx<'_> {
     /// The customer who owns the address.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn find_customer(
         &self,
         organisation: OrganisationId,
@@ -144,9 +141,6 @@ impl Tx<'_> {
     }
 
     /// The customer with that `cuRefNo`, unless forgotten or of the sandbox.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn find_referrer(
         &self,
         organisation: OrganisationId,
@@ -161,9 +155,6 @@ impl Tx<'_> {
     }
 
     /// Makes a customer; `None` when the address, the telephone number or the `cuRefNo` has an owner already.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub fn insert_customer(&self, new: &NewCustomer<'_>, at: Timestamp) -> Result<Option<CustomerId>, StoreError> {
         let generated = new.cu_ref_no.is_none().then(|| CuRefNo::generate(at));
         let cu_ref_no = new.cu_ref_no.or(generated.as_ref());
@@ -192,7 +183,7 @@ impl Tx<'_> {
     /// Registers a guest and fills the names that are missing. What is there is not changed.
     ///
     /// # Errors
-    /// When the database fails or has no such customer.
+    /// When there is no such customer.
     pub fn complete_customer(
         &self,
         customer: CustomerId,
@@ -212,7 +203,7 @@ impl Tx<'_> {
     /// Marks the address as authorized since `at`, or as not authorized.
     ///
     /// # Errors
-    /// When the database fails or has no such customer.
+    /// When there is no such customer.
     pub fn set_email_authorized(&self, customer: CustomerId, at: Option<Timestamp>) -> Result<(), StoreError> {
         self.update_one("UPDATE customers SET email_authorized_at = ?2 WHERE id = ?1", params![customer, at])
     }
@@ -220,7 +211,7 @@ impl Tx<'_> {
     /// Gives the customer another address, authorized since `authorized_at` or not.
     ///
     /// # Errors
-    /// When the database fails, has no such customer, or the address has an owner already.
+    /// When there is no such customer, or the address has an owner already.
     pub fn set_email(
         &self,
         customer: CustomerId,
@@ -238,7 +229,7 @@ impl Tx<'_> {
     /// nothing new.
     ///
     /// # Errors
-    /// When the database fails or has no such customer.
+    /// When there is no such customer.
     pub fn note_country(&self, customer: CustomerId, country: CountryCode) -> Result<bool, StoreError> {
         let known: Option<String> = self.value("SELECT countries FROM customers WHERE id = ?1", [customer])?;
         if known.as_ref().is_some_and(|known| known.split(',').any(|known| known == country.as_str())) {
@@ -254,7 +245,7 @@ impl Tx<'_> {
     /// Ends all sessions that the customer has now.
     ///
     /// # Errors
-    /// When the database fails or has no such customer.
+    /// When there is no such customer.
     pub fn end_sessions(&self, customer: CustomerId) -> Result<(), StoreError> {
         self.update_one("UPDATE customers SET session_epoch = session_epoch + 1 WHERE id = ?1", params![customer])
     }

@@ -1,40 +1,13 @@
-//! The files of an open database: which they are, whether they are still there, and how the writer waits for others who
-//! have them.
+//! The files of an open database: which they are, and whether they are still there.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use log::{error, info};
-use rusqlite::Connection;
 
-use super::connection::{self, wait_for_lock};
 use super::place::{look_at, wal_of};
 use super::{BatchError, OpenError};
-
-/// How many seconds the writer waits for a lock that another process has: a command writes for milliseconds, so
-/// that two seconds mean that something is wrong, and that nobody should wait any longer.
-const PATIENCE: i32 = 2;
-
-/// How long the writer waits for readers when it empties the WAL. Look-ups take microseconds, and those that begin
-/// meanwhile are not in the way; who reads for longer is not waited for.
-const READER_TIMEOUT: Duration = Duration::from_millis(20);
-
-/// Lets the connection wait for others as long as the writer does.
-pub(super) fn be_patient(connection: &Connection) {
-    if let Err(error) = connection.busy_handler(Some(wait_for_lock::<PATIENCE>)) {
-        error!("the writer waits longer for locks than it should: {error}");
-    }
-}
-
-/// Moves all of the WAL into the database, unless somebody is in the way. Says whether that was possible.
-pub(super) fn empty_wal(connection: &Connection) -> rusqlite::Result<bool> {
-    connection.busy_timeout(READER_TIMEOUT)?;
-    let emptied = connection::empty_wal(connection);
-    connection.busy_handler(Some(wait_for_lock::<PATIENCE>))?;
-    emptied
-}
 
 /// Which files the database and its WAL are: device and inode. (They are asked for, never opened: closing them would
 /// release SQLite's locks.)
@@ -64,7 +37,7 @@ impl Files {
         }
     }
 
-    /// That they are still where they were. When somebody has removed or replaced one of them, what is committed
+    /// Checks that they are still where they were. When somebody has removed or replaced one of them, what is committed
     /// there will not be found by who has the old ones open.
     pub(super) fn check_they_are_there(&self) -> Result<(), BatchError> {
         let are_gone = [inode(&self.path)?, inode(&self.wal)?] != self.inodes.map(Some);
