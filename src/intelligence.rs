@@ -16,7 +16,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::{ClientIp, CountryCode, Flag};
+use crate::domain::{ClientIp, CountryCode, Flag, OrganisationId};
 use crate::geoip::{GeoIp, GeoIpError, IpFacts, ReverseDns, SystemServersError};
 use crate::store::{IpIntelligence, IpOrigin, Store};
 
@@ -111,8 +111,9 @@ impl Intelligence {
     }
 
     /// The whole picture of an address, its name in the DNS too, for which it waits two seconds at most.
-    pub async fn facts(&self, ip: IpAddr) -> IpFacts {
-        self.find_out(ip).await.0
+    /// (Who asks matters to how fast that is: see [`ReverseDns::host_name`].)
+    pub async fn facts(&self, ip: IpAddr, asker: Option<OrganisationId>) -> IpFacts {
+        self.find_out(ip, asker).await.0
     }
 
     /// Finds out and stores, for as long as it is polled.
@@ -148,7 +149,7 @@ impl Intelligence {
     }
 
     async fn row(&self, ip: ClientIp) -> IpIntelligence {
-        let (facts, is_complete) = self.find_out(ip.get()).await;
+        let (facts, is_complete) = self.find_out(ip.get(), None).await;
         let again_after = if is_complete { self.refresh } else { self.refresh.min(RETRY_AFTER) };
         let flags: Vec<_> = Flag::ALL.into_iter().filter(|flag| facts.flags.get(*flag) == Some(true)).collect();
         IpIntelligence {
@@ -167,10 +168,10 @@ impl Intelligence {
     }
 
     /// The facts, and whether they are all that can be known now.
-    async fn find_out(&self, ip: IpAddr) -> (IpFacts, bool) {
+    async fn find_out(&self, ip: IpAddr, asker: Option<OrganisationId>) -> (IpFacts, bool) {
         let mut facts = self.geoip.look_up(ip);
         let Some(dns) = self.reverse_dns.as_ref().filter(|_| facts.kind.is_public()) else { return (facts, true) };
-        let answer = dns.host_name(facts.embedded.map_or(ip, IpAddr::V4)).await;
+        let answer = dns.host_name(facts.embedded.map_or(ip, IpAddr::V4), asker).await;
         let is_complete = answer.is_ok();
         facts.reverse_dns = answer.ok().flatten().map(|name| name.to_string());
         (facts, is_complete)

@@ -22,7 +22,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()> {
     let intelligence = Intelligence::new(&context.config, context.clock.clone())?;
-    let facts = actix_web::rt::System::new().block_on(intelligence.facts(arguments.address));
+    let facts = actix_web::rt::System::new().block_on(intelligence.facts(arguments.address, None));
     let answer = IpAnswer::new(facts);
     context.output.print(&answer, |answer| {
         let hint = if intelligence.geoip.knows_nothing() && answer.facts.kind == AddressKind::Public {

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use crate::clock::Clock;
 use crate::config::GeoIpConfig;
-use crate::domain::HostName;
+use crate::domain::{HostName, OrganisationId};
 use cache::{Answer, Cache};
 use resolver::Resolver;
 pub use system::SystemServersError;
@@ -89,13 +89,14 @@ impl ReverseDns {
     }
 
     /// The name of the address; `None` if it has none that leads back to it. An answer that is remembered
-    /// costs no query, and who asks while others ask about the same address gets what they get.
+    /// costs no query, and who asks while others ask about the same address gets what they get: others of the same
+    /// organisation, or of none.
     ///
     /// # Errors
     /// When nobody has answered within [`TIME_LIMIT`]. That says nothing of the address, and is not to be kept.
-    pub async fn host_name(&self, ip: IpAddr) -> Result<Option<HostName>, Unanswered> {
+    pub async fn host_name(&self, ip: IpAddr, asker: Option<OrganisationId>) -> Result<Option<HostName>, Unanswered> {
         let ip = ip.to_canonical();
-        let place = self.cache.place(ip, self.clock.steady());
+        let place = self.cache.place((asker, ip), self.clock.steady());
         place.get_or_init(|| self.look_up(ip)).await.name.clone()
     }
 

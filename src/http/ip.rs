@@ -42,7 +42,7 @@ impl IntoParams for Asked {
 )]
 pub(super) async fn handle(
     services: web::Data<Services>,
-    _caller: Caller,
+    caller: Caller,
     http: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let Some(text) = query_value(http.query_string(), "ip") else {
@@ -51,6 +51,6 @@ pub(super) async fn handle(
     // As it stands there, and not as the address of a customer: of any address it can be asked what it is.
     let ip = parse_ip(&text);
     let ip = ip.map_err(|error| ApiError::ValidationFailed(vec![problem("ip", &error.to_string())]))?;
-    let facts = services.intelligence.facts(ip).await;
+    let facts = services.intelligence.facts(ip, Some(caller.organisation)).await;
     Ok(json("OK", &IpAnswer::new(facts)))
 }

@@ -3,6 +3,8 @@
 use serde_json::json;
 
 use crate::app::{Client, RIVAL, SHOP, TestApp, spawn_app, spawn_app_with};
+use crate::dns_server::DnsServer;
+use crate::process::eventually;
 
 /// A server where both organisations know the same address, with each one's client and identity.
 fn two_shops(app: &TestApp) -> [(Client, String); 2] {
@@ -111,6 +113,25 @@ fn a_key_in_a_later_channel_opens_nothing() {
 }
 
 /// All that one organisation has, sent with the key of the other to every route, in parameters and fields.
+/// How fast an answer comes would tell whether the name had been asked for before.
+#[test]
+fn whether_anybody_came_from_an_address_is_not_told_to_another() {
+    let zone = "1.48.175.192.in-addr.arpa 3600 PTR mail.example.com\nmail.example.com 3600 A 192.175.48.1";
+    let server = DnsServer::start(zone);
+    let app = spawn_app_with(&format!("[geoip]\nreverse_dns = true\ndns_servers = [\"{}\"]\n", server.address));
+    let is_asked_for = |client: &Client| {
+        server.take_asked();
+        assert_eq!(client.get("/api/v1/ip?ip=192.175.48.1").json()["reverseDns"], "mail.example.com");
+        !server.take_asked().is_empty()
+    };
+    app.shop().magic_auth(&json!({"email": "jan@barasek.com", "customerRealIp": "192.175.48.1"})).identity();
+    eventually(|| app.count("SELECT count(*) FROM ip_intelligence") == 1);
+    for client in [app.shop(), app.client(RIVAL)] {
+        assert!(is_asked_for(&client));
+        assert!(!is_asked_for(&client));
+    }
+}
+
 #[test]
 fn no_route_tells_or_changes_anything_of_the_other() {
     let app = spawn_app();

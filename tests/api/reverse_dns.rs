@@ -33,7 +33,7 @@ impl Asker {
 
     /// The name of an address, [`NONE`] or [`UNANSWERED`].
     async fn ask(&self, ip: &str) -> String {
-        match self.reverse_dns.host_name(ip.parse::<IpAddr>().unwrap()).await {
+        match self.reverse_dns.host_name(ip.parse::<IpAddr>().unwrap(), None).await {
             Ok(name) => name.as_ref().map_or(NONE.to_owned(), HostName::to_string),
             Err(Unanswered) => UNANSWERED.to_owned(),
         }

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
 use super::Unanswered;
-use crate::domain::HostName;
+use crate::domain::{HostName, OrganisationId};
 
 /// What is known of an address.
 #[derive(Debug)]
@@ -20,10 +20,14 @@ pub(super) struct Answer {
     pub(super) until: Duration,
 }
 
-/// A place for the answer on each address. It is empty while somebody asks.
+/// Who asks about which address; `None` is the service itself. How fast an answer comes tells whether somebody has asked
+/// before, and that is nothing for another organisation to know.
+pub(super) type Question = (Option<OrganisationId>, IpAddr);
+
+/// A place for the answer to each question. It is empty while somebody asks.
 #[derive(Debug)]
 pub(super) struct Cache {
-    places: Mutex<HashMap<IpAddr, Place>>,
+    places: Mutex<HashMap<Question, Place>>,
     capacity: usize,
 }
 
@@ -36,17 +40,17 @@ impl Cache {
         Self { places: Mutex::default(), capacity }
     }
 
-    /// The place for the answer on this address: an empty one, if there is no answer or it holds no longer.
-    pub(super) fn place(&self, ip: IpAddr, now: Duration) -> Place {
+    /// The place for the answer to this question: an empty one, if there is no answer or it holds no longer.
+    pub(super) fn place(&self, question: Question, now: Duration) -> Place {
         let mut places = self.places.lock();
-        if let Some(known) = places.get(&ip).filter(|place| end(place) > now) {
+        if let Some(known) = places.get(&question).filter(|place| end(place) > now) {
             return known.clone();
         }
         if places.len() >= self.capacity {
             forget_half(&mut places);
         }
         let place = Place::default();
-        places.insert(ip, place.clone());
+        places.insert(question, place.clone());
         place
     }
 }
@@ -58,7 +62,7 @@ fn end(place: &Place) -> Duration {
 
 /// Forgets the half that ends first, so that this is seldom done. (Who fills a forgotten place still
 /// hears the answer.)
-fn forget_half(places: &mut HashMap<IpAddr, Place>) {
+fn forget_half(places: &mut HashMap<Question, Place>) {
     let mut ends: Vec<Duration> = places.values().map(end).collect();
     let middle = ends.len() / 2;
     let median = *ends.select_nth_unstable(middle).1;
@@ -71,17 +75,17 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn address(number: u32) -> IpAddr {
-        IpAddr::V4(number.into())
+    fn question(number: u32) -> Question {
+        (None, IpAddr::V4(number.into()))
     }
 
-    /// Fills the place of an address with an answer that holds until then.
+    /// Fills the place of a question with an answer that holds until then.
     fn fill(cache: &Cache, number: u32, until: Duration) {
-        cache.place(address(number), Duration::ZERO).set(Answer { name: Ok(None), until }).unwrap();
+        cache.place(question(number), Duration::ZERO).set(Answer { name: Ok(None), until }).unwrap();
     }
 
     fn is_known(cache: &Cache, number: u32, now: Duration) -> bool {
-        cache.place(address(number), now).initialized()
+        cache.place(question(number), now).initialized()
     }
 
     #[test]
@@ -96,7 +100,7 @@ mod tests {
     #[test]
     fn there_is_one_place_for_all_who_ask_at_once() {
         let cache = Cache::new(8);
-        assert!(Arc::ptr_eq(&cache.place(address(1), SECOND), &cache.place(address(1), 2 * SECOND)));
+        assert!(Arc::ptr_eq(&cache.place(question(1), SECOND), &cache.place(question(1), 2 * SECOND)));
     }
 
     #[test]
@@ -106,7 +110,7 @@ mod tests {
             fill(&cache, number, number * SECOND);
             assert!(cache.places.lock().len() <= 8);
         }
-        let known = (1..=1_000).filter(|number| cache.places.lock().contains_key(&address(*number)));
+        let known = (1..=1_000).filter(|number| cache.places.lock().contains_key(&question(*number)));
         assert_eq!(known.collect::<Vec<_>>(), [996, 997, 998, 999, 1_000]);
     }
 
@@ -114,7 +118,7 @@ mod tests {
     fn a_cache_full_of_questions_stays_bounded() {
         let cache = Cache::new(8);
         for number in 0..100 {
-            cache.place(address(number), Duration::ZERO);
+            cache.place(question(number), Duration::ZERO);
         }
         assert!(cache.places.lock().len() <= 8);
     }
