@@ -7,7 +7,8 @@ use clap::Args;
 use super::Context;
 use super::output::{or_dash, table};
 use crate::domain::parse_ip;
-use crate::geoip::{AddressKind, Fact, IpAnswer, IpFacts};
+use crate::geoip::{AddressKind, Fact, IpFacts};
+use crate::http::IpAnswer;
 use crate::intelligence::Intelligence;
 
 #[derive(Args)]

@@ -83,10 +83,15 @@ impl From<Flag> for Fact {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[expect(missing_docs, reason = "they are those of `Flag`")]
 pub struct Flags {
+    #[schema(required)]
     pub hosting: Option<bool>,
+    #[schema(required)]
     pub proxy: Option<bool>,
+    #[schema(required)]
     pub vpn: Option<bool>,
+    #[schema(required)]
     pub tor: Option<bool>,
+    #[schema(required)]
     pub anonymous: Option<bool>,
 }
 
@@ -129,26 +134,34 @@ pub struct IpFacts {
     /// What it is for. Of an address that is not public, nothing else is known.
     pub kind: AddressKind,
     /// For an IPv6 address that stands for an IPv4 address: the latter, which was looked up.
-    #[schema(value_type = Option<String>)]
+    #[schema(required, value_type = Option<String>)]
     pub embedded: Option<Ipv4Addr>,
     /// Its name in the DNS, if that name resolves back to the address.
+    #[schema(required)]
     pub reverse_dns: Option<String>,
     /// Where it is.
-    #[schema(value_type = Option<String>, example = "US")]
+    #[schema(required, value_type = Option<String>, example = "US")]
     pub country: Option<CountryCode>,
     /// The largest subdivision of the country that the place is in, in English.
+    #[schema(required)]
     pub region: Option<String>,
     /// The place, in English.
+    #[schema(required)]
     pub city: Option<String>,
     /// Degrees north; known together with the longitude.
+    #[schema(required)]
     pub latitude: Option<f64>,
     /// Degrees east.
+    #[schema(required)]
     pub longitude: Option<f64>,
     /// By its IANA name: `Europe/Prague`.
+    #[schema(required)]
     pub time_zone: Option<String>,
     /// The number of the autonomous system.
+    #[schema(required, value_type = Option<i64>, minimum = 0, maximum = 4_294_967_295_u32)]
     pub asn: Option<u32>,
     /// Whose autonomous system it is.
+    #[schema(required)]
     pub asn_organisation: Option<String>,
     /// What somebody may hide behind.
     pub flags: Flags,
@@ -184,26 +197,10 @@ pub struct SourceOfFacts {
     /// What the database calls itself, or the name of the list.
     pub name: String,
     /// The day on which it was made; `null`: it does not say.
+    #[schema(required)]
     pub date: Option<String>,
     /// The facts.
     pub facts: Vec<Fact>,
-}
-
-/// The answer to who is behind an address, as the API and the command line give it.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct IpAnswer {
-    success: bool,
-    /// What is known.
-    #[serde(flatten)]
-    pub facts: IpFacts,
-}
-
-impl IpAnswer {
-    /// The answer with these facts.
-    #[must_use]
-    pub fn new(facts: IpFacts) -> Self {
-        Self { success: true, facts }
-    }
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ use log::{error, info, warn};
 use parking_lot::{Mutex, RwLock};
 
 pub use address::AddressKind;
-pub use facts::{Fact, Flags, IpAnswer, IpFacts, IpTraits, SourceOfFacts};
+pub use facts::{Fact, Flags, IpFacts, IpTraits, SourceOfFacts};
 pub use reverse_dns::{ReverseDns, SystemServersError, Unanswered};
 pub use source::{Contents, Examined, GeoIpError, SourceFile};
 

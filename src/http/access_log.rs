@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::ConnectionType;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, web};
@@ -17,11 +16,11 @@ use log::{error, info};
 
 use super::Services;
 use super::api_key::{Caller, RefusedKey};
-use super::connection::Answering;
+use super::connection::{Answering, close_after};
 use super::forwarded::client_address;
 use super::reply::{ApiError, ReplyCode};
+use super::secrets::may_be_secret;
 use super::unread_body::ChunkedBody;
-use crate::domain::{ApiKey, IdentityId};
 
 /// The name of a request: the caller's `X-Request-Id` when it is 1 to 64 of `[A-Za-z0-9._-]` and has no
 /// secret in it, else a random one. It goes back in the same header and into every log line about the request.
@@ -58,17 +57,6 @@ impl FromRequest for RequestId {
     }
 }
 
-/// Of keys and of identity ids.
-const LENGTH_OF_SECRETS: usize = 32;
-
-/// Whether a part of the text could be a key or an identity id. (32 hexadecimal digits are a trace id.)
-fn may_be_secret(text: &str) -> bool {
-    text.as_bytes().windows(LENGTH_OF_SECRETS).filter_map(|part| std::str::from_utf8(part).ok()).any(|part| {
-        let is_trace_id = part.bytes().all(|byte| byte.is_ascii_hexdigit());
-        ApiKey::parse(part).is_ok() || (IdentityId::parse(part).is_ok() && !is_trace_id)
-    })
-}
-
 /// The address that a sign-in named, masked: for the log line of its request.
 #[derive(Debug)]
 pub(super) struct LoggedEmail(pub(super) String);
@@ -89,7 +77,7 @@ pub(super) async fn log_request(
     if wants_upgrade {
         // The HTTP layer closes the connection of a request that would like another protocol, and does not say so: the
         // next request would be sent into it.
-        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+        close_after(&mut response);
     }
     if let Some(body) = chunked {
         body.close_if_unread(&mut response);

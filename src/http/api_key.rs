@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::uri::Authority;
-use actix_web::http::{ConnectionType, Method};
+use actix_web::http::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
+use actix_web::http::{Method, Uri};
 use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, web};
 use log::debug;
 
+use super::connection::close_after;
 use super::fields::{Fields, Value};
 use super::reply::ApiError;
 use super::{Services, body};
@@ -35,7 +35,8 @@ impl Deref for Caller {
 /// How the log names a key that is not in force: `key list` says why it is not.
 pub(super) struct RefusedKey(pub(super) String);
 
-/// The fields of the body, or what is wrong with it. Read by the guard, for the key may be among them.
+/// The fields of the body, read by the guard, for the key may be among them. Extracting it fails with what is wrong with
+/// the body.
 pub(super) struct Body(pub(super) Fields);
 
 /// Lets a request through with a key that is in force, has quota left and may do what the route `needs`, and
@@ -54,7 +55,7 @@ pub(super) async fn authenticate(
     let mut response = answer(&services, needs, request, body, next).await?;
     if is_unread {
         // Else the rest would be waited for, for as long as it takes to come.
-        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+        close_after(&mut response);
     }
     Ok(response)
 }
@@ -70,7 +71,7 @@ async fn answer(
     let presented = presented.and_then(|text| ApiKey::parse(&text).ok());
     let found = match &presented {
         Some(key) if key.is_demo() && !is_for_this_machine(request.headers()) => {
-            debug!("a demo key opens nothing to a request for another host");
+            debug!("a demo key opens nothing to another host or to a page of one");
             Ok(None)
         }
         Some(key) => services.keys.find(key, &services.store),
@@ -103,16 +104,19 @@ async fn answer(
     Ok(response)
 }
 
-/// Whether `Host` names this machine. A demo key opens nothing to requests for another name: a web page that somebody looks
-/// at here can have the browser call this server by a name of its own (DNS rebinding).
+/// Whether the request is for this machine and, when a browser says which page it is of, for a page of this machine. A demo
+/// key, which everybody knows, opens nothing else: a page of anybody that somebody looks at here can have the browser call
+/// this server, also by a name of the page's own (DNS rebinding).
 fn is_for_this_machine(headers: &HeaderMap) -> bool {
-    let Some(host) = headers.get(HOST) else { return true };
-    let authority = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
-    authority.is_some_and(|authority| {
-        let host = authority.host();
-        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-        host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+    [HOST, ORIGIN].iter().filter_map(|name| headers.get(name)).all(|value| {
+        let uri = value.to_str().ok().and_then(|text| text.parse::<Uri>().ok());
+        uri.as_ref().and_then(Uri::host).is_some_and(names_this_machine)
     })
+}
+
+fn names_this_machine(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// The first key that is there, in the query, the body or the header `Authorization`. An empty one

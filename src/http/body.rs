@@ -104,18 +104,9 @@ fn form(body: &[u8]) -> Result<Fields, ApiError> {
     let mut fields = Fields::default();
     for (name, value) in form_urlencoded::parse(body) {
         let is_text = is_utf8 || !value.contains(char::REPLACEMENT_CHARACTER);
-        fields.add(form_name(&name)?, if is_text { Value::Text(value.into_owned()) } else { Value::NotUtf8 });
+        fields.add_of_form(&name, if is_text { Value::Text(value.into_owned()) } else { Value::NotUtf8 });
     }
     Ok(fields)
-}
-
-/// The name of a form's field. In a multipart form a control character cannot stand in it, and a backslash
-/// not everywhere; one rule for both kinds of form.
-fn form_name(name: &str) -> Result<String, ApiError> {
-    if name.bytes().any(|byte| byte.is_ascii_control() || byte == b'\\') {
-        return Err(invalid_body("must have field names without control characters and backslashes"));
-    }
-    Ok(name.to_owned())
 }
 
 async fn multipart(media_type: &Mime, body: Bytes) -> Result<Fields, ApiError> {
@@ -126,7 +117,7 @@ async fn multipart(media_type: &Mime, body: Bytes) -> Result<Fields, ApiError> {
     let mut fields = Fields::default();
     while let Some(part) = parts.next_field().await.map_err(|_| malformed_multipart())? {
         let disposition = disposition(&part).ok_or_else(malformed_multipart)?;
-        let name = form_name(disposition.get_name().ok_or_else(malformed_multipart)?)?;
+        let name = disposition.get_name().ok_or_else(malformed_multipart)?;
         let is_file = disposition.get_filename().is_some() || disposition.get_filename_ext().is_some();
         let value = part.bytes().await.map_err(|_| malformed_multipart())?;
         let value = match String::from_utf8(value.into()) {
@@ -134,7 +125,7 @@ async fn multipart(media_type: &Mime, body: Bytes) -> Result<Fields, ApiError> {
             Ok(text) => Value::Text(text),
             Err(_) => Value::NotUtf8,
         };
-        fields.add(name, value);
+        fields.add_of_form(name, value);
     }
     Ok(fields)
 }

@@ -9,7 +9,8 @@ use std::net::Shutdown;
 use std::rc::Rc;
 use std::time::Duration;
 
-use actix_web::dev::Extensions;
+use actix_web::dev::{Extensions, ServiceResponse};
+use actix_web::http::ConnectionType;
 use actix_web::rt::net::TcpStream;
 use actix_web::rt::task::JoinHandle;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -24,7 +25,7 @@ const DESCRIPTORS_OF_A_CONNECTION: usize = 2;
 
 /// As many connections for each worker as there are descriptors for, beside those that the server needs for itself: the
 /// database must be opened again after a failure of the disk, and the operator's port must answer.
-pub(super) fn most(workers: usize) -> usize {
+pub(super) fn max_per_worker(workers: usize) -> usize {
     let of_the_server = 64 + 8 * workers;
     let limit = getrlimit(Resource::Nofile).current.and_then(|limit| usize::try_from(limit).ok());
     let left = limit.unwrap_or(usize::MAX).saturating_sub(of_the_server);
@@ -99,6 +100,11 @@ fn has_room(socket: &Socket) -> bool {
     let mut watched = [PollFd::new(socket, PollFlags::OUT)];
     // Where the system does not say, nobody is let go for it.
     poll(&mut watched, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).map_or(true, |ready| ready > 0)
+}
+
+/// Has the connection closed behind an answer, which says so.
+pub(super) fn close_after(answer: &mut ServiceResponse) {
+    answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
 }
 
 /// A request that is being answered: as long as this lives, its connection does not wait.

@@ -10,12 +10,14 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::reply::{ApiError, Problem};
+use super::secrets::may_be_secret;
 
 /// A body as names and values, each name once. It may hold secrets and has no `Debug`.
 #[derive(Default)]
 pub(super) struct Fields {
     values: HashMap<String, Value>,
-    repeated: BTreeSet<String>,
+    /// What is wrong, whatever an endpoint asks for: the field, and with it what.
+    problems: BTreeSet<(String, &'static str)>,
 }
 
 /// What a field holds. Endpoints know only texts.
@@ -38,8 +40,19 @@ impl Fields {
                 place.insert(value);
             }
             Entry::Occupied(earlier) => {
-                self.repeated.insert(earlier.key().clone());
+                self.problems.insert((earlier.key().clone(), "appears more than once"));
             }
+        }
+    }
+
+    /// Adds a field of a form. In the name of a multipart form's a control character cannot stand, and a backslash not
+    /// everywhere: one rule for both kinds of form.
+    pub(super) fn add_of_form(&mut self, name: &str, value: Value) {
+        if name.bytes().any(|byte| byte.is_ascii_control() || byte == b'\\') {
+            self.problems
+                .insert(("body".to_owned(), "must have field names without control characters and backslashes"));
+        } else {
+            self.add(name.to_owned(), value);
         }
     }
 
@@ -50,7 +63,7 @@ impl Fields {
 
     /// Reads the fields one after the other, and gathers every problem.
     pub(super) fn reader(self) -> Reader {
-        let problems = self.repeated.iter().map(|name| problem(name, "appears more than once")).collect();
+        let problems = self.problems.iter().map(|(name, text)| problem(name, text)).collect();
         Reader { fields: self, problems }
     }
 }
@@ -98,7 +111,9 @@ impl Reader {
     }
 
     /// `request`, if no problem was found.
-    pub(super) fn finish<T>(self, request: T) -> Result<T, ApiError> {
+    pub(super) fn finish<T>(mut self, request: T) -> Result<T, ApiError> {
+        // With another key in the query, any text may stand here, and nothing else.
+        self.optional("apiKey");
         if self.problems.is_empty() { Ok(request) } else { Err(ApiError::ValidationFailed(self.problems)) }
     }
 
@@ -107,9 +122,10 @@ impl Reader {
     }
 }
 
-/// A problem with a field. Its name is the caller's own text, and is not repeated at any length.
+/// A problem with a field. Its name is the caller's own text, and is not repeated at any length, nor when it may be a secret.
 pub(super) fn problem(field: &str, problem: &str) -> Problem {
-    Problem { field: field.chars().take(64).collect(), problem: problem.to_owned() }
+    let field = if may_be_secret(field) { "…".to_owned() } else { field.chars().take(64).collect() };
+    Problem { field, problem: problem.to_owned() }
 }
 
 /// From a JSON object. What no endpoint asks for is not looked into, but the whole text must be valid JSON.

@@ -1,17 +1,18 @@
 //! `GET /api/v1/ip`: who is behind an address.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use utoipa::IntoParams;
+use serde::Serialize;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::openapi::{Required, Schema};
+use utoipa::{IntoParams, ToSchema};
 
 use super::Services;
 use super::api_key::{Caller, query_value};
 use super::fields::problem;
 use super::reply::{ApiError, json};
-use super::schema::ip_addresses;
+use super::schema::{Always, ip_addresses};
 use crate::domain::parse_ip;
-use crate::geoip::IpAnswer;
+use crate::geoip::IpFacts;
 
 /// What is asked.
 struct Asked;
@@ -53,4 +54,22 @@ pub(super) async fn handle(
     let ip = ip.map_err(|error| ApiError::ValidationFailed(vec![problem("ip", &error.to_string())]))?;
     let facts = services.intelligence.facts(ip, Some(caller.organisation)).await;
     Ok(json("OK", &IpAnswer::new(facts)))
+}
+
+/// The answer to who is behind an address, as the API and the command line give it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct IpAnswer {
+    #[schema(inline)]
+    success: Always<true>,
+    /// What is known.
+    #[serde(flatten)]
+    pub facts: IpFacts,
+}
+
+impl IpAnswer {
+    /// The answer with these facts.
+    #[must_use]
+    pub fn new(facts: IpFacts) -> Self {
+        Self { success: Always, facts }
+    }
 }

@@ -36,7 +36,6 @@ pub(super) async fn handle(
 ) -> Result<HttpResponse, ApiError> {
     let mut fields = body.0.reader();
     let identity = fields.required("identityId");
-    fields.optional("apiKey");
     let identity = fields.finish(identity)?;
     // A token that cannot be one is unknown like any other: there is nothing to end.
     if let Ok(identity) = IdentityId::parse(&identity) {

@@ -19,6 +19,7 @@ mod ping;
 mod reply;
 mod routes;
 mod schema;
+mod secrets;
 mod sign_in;
 mod unread_body;
 
@@ -44,6 +45,7 @@ use crate::session::Sessions;
 use crate::sign_in::SignIn;
 use crate::store::Store;
 pub use admin::serve_admin;
+pub use ip::IpAnswer;
 pub(crate) use reply::retry_after_seconds;
 
 /// For the head of a connection's first request. (A body has a deadline of its own.)
@@ -97,7 +99,7 @@ pub struct Services {
 /// Lets the pages of these origins call the service from a browser, and read what its answers say.
 fn cors(allowed_origins: &[Origin]) -> Cors {
     let cors = Cors::default()
-        .allowed_methods(["GET", "POST"])
+        .allowed_methods(["GET", "HEAD", "POST"])
         .allowed_headers([AUTHORIZATION, CONTENT_TYPE])
         .allowed_header("x-request-id")
         .expose_headers(["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "x-request-id"])
@@ -129,7 +131,7 @@ pub fn serve(
     };
     let server = HttpServer::new(app)
         .workers(workers)
-        .max_connections(connection::most(workers))
+        .max_connections(connection::max_per_worker(workers))
         .client_request_timeout(HEAD_DEADLINE)
         .keep_alive(KEEP_ALIVE)
         .shutdown_timeout(SHUTDOWN_DEADLINE_SECS)

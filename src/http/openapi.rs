@@ -49,7 +49,7 @@ pub(super) fn base() -> utoipa::openapi::OpenApi {
     let mut base = Description::openapi();
     base.servers = Some(vec![Server::new("/")]);
     let components = base.components.get_or_insert_with(Components::new);
-    let query = ApiKeyValue::with_description("apiKey", "The API key in the query, as the platform's clients send it");
+    let query = ApiKeyValue::with_description(QUERY_KEY, "The API key in the query, as the platform's clients send it");
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("The API key as a bearer token"));
     components.add_security_scheme(QUERY_KEY, SecurityScheme::ApiKey(ApiKey::Query(query)));
     components.add_security_scheme(BEARER_KEY, SecurityScheme::Http(bearer.build()));

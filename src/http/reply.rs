@@ -66,7 +66,7 @@ pub(super) struct Problem {
 pub(super) enum ApiError {
     /// No key, or none in force: one answer for all.
     #[error(
-        "The API key is missing or not valid. Send it as the query parameter apiKey, as the body field apiKey or as Authorization: Bearer."
+        "The API key is missing or not valid. Send it as the query parameter apiKey, as the body field apiKey or as Authorization: Bearer. In a body that cannot be read, it is not found."
     )]
     UnknownKey,
     /// The key may not do this.
@@ -98,7 +98,7 @@ pub(super) enum ApiError {
     BodyTooLarge,
     /// The body is in no form that the service reads.
     #[error(
-        "Send the body as application/json, application/x-www-form-urlencoded or multipart/form-data, in UTF-8 and without Content-Encoding."
+        "Send the body as JSON (application/json or text/plain), application/x-www-form-urlencoded or multipart/form-data, in UTF-8 and without Content-Encoding."
     )]
     UnsupportedMediaType,
     /// The body can be read, but is not what is expected.

@@ -105,7 +105,6 @@ fn read(fields: Fields) -> Result<Request, ApiError> {
         ip: fields.parsed("customerRealIp", |text| ClientIp::parse(text).map(Some)),
         referral_id: fields.optional("referralId").filter(|id| !id.is_empty()),
     };
-    fields.optional("apiKey");
     fields.finish(request)
 }
 
@@ -125,7 +124,6 @@ struct SignInRequest {
     /// Like `firstName`.
     #[schema(example = "Barášek")]
     last_name: Option<String>,
-    /// The customer's IP address. `localhost`, `::1`, `::`, `0.0.0.0` and the empty text are `127.0.0.1`.
     #[schema(schema_with = ip_address)]
     customer_real_ip: Option<String>,
     /// The `cuRefNo` of the customer who brought this one: 16 of `[A-Za-z0-9]`. One that names nobody is
@@ -139,7 +137,9 @@ struct SignInRequest {
 fn ip_address() -> Schema {
     let text = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["", "localhost"]));
     ip_addresses()
-        .description(Some("The customer's IP address"))
+        .description(Some(
+            "The customer's IP address. `localhost`, `::1`, `::`, `0.0.0.0` and the empty text are `127.0.0.1`.",
+        ))
         .item(text)
         .item(ObjectBuilder::new().schema_type(Type::Null))
         .into()

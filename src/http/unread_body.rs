@@ -12,12 +12,11 @@ use std::task::{Context, Poll};
 use actix_web::HttpMessage as _;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::error::PayloadError;
-use actix_web::http::ConnectionType;
 use actix_web::http::header::TRANSFER_ENCODING;
 use actix_web::web::Bytes;
 use futures_util::Stream;
 
-use super::connection::Watched;
+use super::connection::{Watched, close_after};
 
 /// A chunked body that may stay unread.
 pub(super) struct ChunkedBody {
@@ -40,7 +39,7 @@ impl ChunkedBody {
         if self.is_read.get() {
             return;
         }
-        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+        close_after(response);
         if let Some(connection) = response.request().conn_data::<Watched>() {
             connection.hold(self.payload);
         }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::app::{Reply, TestApp, spawn_app};
+use crate::app::{Reply, SHOP, TestApp, spawn_app};
 
 const MAGIC_AUTH: &str = "/api/v1/customer/magic-auth";
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -376,6 +376,18 @@ fn a_form_has_no_control_characters_and_backslashes_in_its_names() {
             &[("body", "must have field names without control characters and backslashes")],
         );
     }
+    // It is said beside all else, and hides no key.
+    let body = format!("apiKey={SHOP}&a%5cb=1&a%5cc=1");
+    let problems =
+        [("body", "must have field names without control characters and backslashes"), ("email", "is required")];
+    assert_invalid(&app.client("").post(MAGIC_AUTH, FORM, &body), &problems);
+}
+
+#[test]
+fn a_secret_that_stands_where_a_name_should_is_not_repeated() {
+    let app = spawn_app();
+    let body = format!(r#"{{"email":"jan@barasek.com","{SHOP}":1,"{SHOP}":2}}"#);
+    assert_invalid(&post(&app, "application/json", body), &[("…", "appears more than once")]);
 }
 
 #[test]

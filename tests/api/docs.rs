@@ -79,6 +79,28 @@ fn the_answers_to_a_sign_in_are_told_apart_by_success() {
     assert_eq!(codes, r#"["E001","E002","E003","E004","E005","E006","E007"]"#);
 }
 
+/// An answer has all of its fields always, with `null` for what is not known.
+#[test]
+fn what_every_answer_about_an_address_has_is_required() {
+    let app = spawn_app();
+    let names = |object: &Value| object.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+    let schemas = app.client("").get("/openapi.json").json()["components"]["schemas"].clone();
+    let required = |schema: &Value| serde_json::from_value::<BTreeSet<String>>(schema["required"].clone()).unwrap();
+    let mut answer = app.shop().get("/api/v1/ip?ip=8.8.8.8").json();
+    assert_eq!(names(&answer["flags"]), required(&schemas["Flags"]));
+    assert_eq!(answer.as_object_mut().unwrap().remove("success"), Some(Value::Bool(true)));
+    assert_eq!(names(&answer), required(&schemas["IpFacts"]));
+    assert!(schemas["IpAnswer"].to_string().contains(r#""enum":[true]"#));
+    let asn = &schemas["IpFacts"]["properties"]["asn"];
+    assert_eq!((asn["maximum"].as_u64(), &asn["format"]), (Some(u32::MAX.into()), &Value::from("int64")));
+}
+
+#[test]
+fn what_an_empty_address_means_is_said() {
+    let description = &description()["components"]["schemas"]["SignInRequest"]["properties"]["customerRealIp"];
+    assert!(description["description"].as_str().unwrap().contains("`127.0.0.1`"), "{description}");
+}
+
 #[test]
 fn the_command_line_prints_what_the_server_serves() {
     let app = spawn_app();
@@ -116,6 +138,22 @@ fn browsers_of_other_origins_are_let_in_only_when_the_configuration_names_them()
     assert_eq!((reply.status, reply.header("access-control-allow-origin")), (200, shop));
     let exposed = reply.header("access-control-expose-headers").to_lowercase();
     assert!(exposed.contains("retry-after") && exposed.contains("x-ratelimit-remaining"), "{exposed}");
+
+    // Before all but the simplest requests, a browser asks.
+    for (path, method) in [("magic-auth", "POST"), ("get-account-info", "GET"), ("get-account-info", "HEAD")] {
+        let asked = format!("Origin: {shop}\r\nAccess-Control-Request-Method: {method}\r\n");
+        let headers = "Access-Control-Request-Headers: authorization,content-type,x-request-id";
+        let answer = open.send_raw(&format!(
+            "OPTIONS /api/v1/customer/{path} HTTP/1.1\r\nHost: x\r\n{asked}{headers}\r\nConnection: close\r\n\r\n"
+        ));
+        let answer = answer.to_lowercase();
+        let allowed = |name: &str| answer.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
+        assert!(answer.starts_with("http/1.1 200 "), "{answer}");
+        assert!(allowed("access-control-allow-methods").contains(&method.to_lowercase()), "{answer}");
+        for header in ["authorization", "content-type", "x-request-id"] {
+            assert!(allowed("access-control-allow-headers").contains(header), "{answer}");
+        }
+    }
 
     let reply = open.shop().get_with("/api/v1/ping", &[("origin", "https://evil.example")]);
     assert!(!reply.headers.contains_key("access-control-allow-origin"), "{reply:?}");

@@ -18,7 +18,7 @@ const THREE_REQUESTS: &str = "[rate_limit]
     dev = { requests = 10, per = \"1h\", burst = 3 }";
 
 /// What every key that is not in force is answered with.
-const REFUSED: &str = r#"{"success":false,"errorCode":"PUBLIC_API_KEY_DOES_NOT_EXIST","message":"The API key is missing or not valid. Send it as the query parameter apiKey, as the body field apiKey or as Authorization: Bearer."}"#;
+const REFUSED: &str = r#"{"success":false,"errorCode":"PUBLIC_API_KEY_DOES_NOT_EXIST","message":"The API key is missing or not valid. Send it as the query parameter apiKey, as the body field apiKey or as Authorization: Bearer. In a body that cannot be read, it is not found."}"#;
 
 /// A sign-in with these keys in the query, the body and the header.
 fn sign_in(app: &TestApp, query: Option<&str>, body: Option<&str>, bearer: Option<&str>) -> Reply {
@@ -196,6 +196,9 @@ fn without_a_key_in_force_nothing_else_is_said() {
     for (content_type, body) in [("application/xml", "<a/>"), ("application/json", "["), ("application/json", &long)] {
         assert_refused(&app.client(UNKNOWN).post(MAGIC_AUTH, content_type, body));
     }
+    // Nor is a key found in a body that cannot be read, which the answer says.
+    let unreadable = format!(r#"{{"apiKey":"{SHOP}","email":"jan@barasek.com",}}"#);
+    assert_refused(&app.client("").post(MAGIC_AUTH, "application/json", &unreadable));
 }
 
 /// CVE-2026-46554 (NocoDB): a token that was deleted lived on in a cache.

@@ -50,7 +50,7 @@ fn a_new_customer_is_signed_in() {
         "customerRealIp": "1.1.1.1",
         "referralId": "1cGIHvFoQDGLAbcA",
     }));
-    assert_eq!(reply.status, 200);
+    assert_eq!((reply.status, reply.header("cache-control")), (200, "no-store"));
     let identity = reply.identity();
     assert_eq!(reply.text, format!(r#"{{"success":true,"identityId":"{identity}"}}"#));
     assert!(identity.len() == 32 && identity.bytes().all(|byte| byte.is_ascii_alphanumeric()));

@@ -84,26 +84,47 @@ fn no_answer_repeats_the_host() {
     }
 }
 
-/// RUSTSEC-2026-0258 (h2): there is no HTTP/2 whose empty frames could keep the server busy.
+const DEMO: &str = "PRODPGrFxpGEtrOZfuWhnoJohUYBXuOE";
+
+fn spawn_demo() -> TestApp {
+    spawn_app_with(&format!("[[organisation]]\nname = \"demo\"\napi_keys = [\"{DEMO}\"]"))
+}
+
 /// DNS rebinding: a page that somebody looks at on the machine of a demo has the browser call it by the page's own name.
 #[test]
 fn a_demo_key_opens_nothing_to_who_calls_this_machine_by_another_name() {
-    let demo = "PRODPGrFxpGEtrOZfuWhnoJohUYBXuOE";
-    let app = spawn_app_with(&format!("[[organisation]]\nname = \"demo\"\napi_keys = [\"{demo}\"]"));
+    let app = spawn_demo();
     let status = |key: &str, line: &str| {
         let answer = app.send_raw(&format!("GET /ping/v1?apiKey={key} {line}\r\nConnection: close\r\n\r\n"));
         answer[9..12].parse::<u16>().unwrap()
     };
-    assert_eq!(status(demo, "HTTP/1.0"), 200);
+    assert_eq!(status(DEMO, "HTTP/1.0"), 200);
     for host in ["localhost", "LOCALHOST:8080", "127.0.0.1:8080", "127.1.2.3", "[::1]", "[::1]:8080"] {
-        assert_eq!(status(demo, &format!("HTTP/1.1\r\nHost: {host}")), 200, "{host}");
+        assert_eq!(status(DEMO, &format!("HTTP/1.1\r\nHost: {host}")), 200, "{host}");
     }
     for host in [EVIL, "localhost.evil.example", "127.0.0.1.evil.example:8080", "192.0.2.1", "[2001:db8::1]"] {
-        assert_eq!(status(demo, &format!("HTTP/1.1\r\nHost: {host}")), 401, "{host}");
+        assert_eq!(status(DEMO, &format!("HTTP/1.1\r\nHost: {host}")), 401, "{host}");
         assert_eq!(status(SHOP, &format!("HTTP/1.1\r\nHost: {host}")), 200, "{host}");
     }
 }
 
+/// Such a page can also send what needs no leave (`mode: "no-cors"`), and not see the answer.
+#[test]
+fn a_demo_key_opens_nothing_to_a_page_of_another_site() {
+    let app = spawn_demo();
+    let status = |key: &str, origin: &str| {
+        let headers = [("origin", origin), ("content-type", "text/plain")];
+        app.client(key).post_with("/api/v1/customer/magic-auth", &headers, BODY.as_bytes()).status
+    };
+    for origin in ["http://localhost:3000", "http://127.0.0.1:8080", "https://[::1]"] {
+        assert_eq!(status(DEMO, origin), 200, "{origin}");
+    }
+    for origin in ["https://evil.example", "https://localhost.evil.example", "null"] {
+        assert_eq!((status(DEMO, origin), status(SHOP, origin)), (401, 200), "{origin}");
+    }
+}
+
+/// RUSTSEC-2026-0258 (h2): there is no HTTP/2 whose empty frames could keep the server busy.
 #[test]
 fn http_2_is_not_spoken() {
     let app = spawn_app();
