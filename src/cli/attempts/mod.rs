@@ -20,7 +20,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "NAME")]
     organisation: Option<String>,
     /// Only for this mailbox, in any spelling
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", allow_hyphen_values = true)]
     email: Option<String>,
     /// Only from this address
     #[arg(long, value_parser = ClientIp::parse)]

@@ -60,7 +60,7 @@ pub(super) enum Command {
         #[command(flatten)]
         who: Who,
         /// The new address
-        #[arg(value_name = "ADDRESS", value_parser = EmailAddress::parse)]
+        #[arg(value_name = "ADDRESS", value_parser = EmailAddress::parse, allow_hyphen_values = true)]
         address: EmailAddress,
     },
     /// Forget a person for good: only the cuRefNo stays
@@ -77,7 +77,7 @@ pub(super) struct Who {
     #[arg(long, value_name = "NAME")]
     organisation: Option<String>,
     /// The customer's e-mail address, in any spelling, telephone number such as +420777123456, or cuRefNo
-    #[arg(value_name = "EMAIL|PHONE|CUREFNO")]
+    #[arg(value_name = "EMAIL|PHONE|CUREFNO", allow_hyphen_values = true)]
     customer: String,
 }
 
