@@ -245,7 +245,11 @@ impl Rejected {
     /// Who is a customer already is no reject, also where the ban is told.
     fn add_untaken(&mut self, rows: &[(Row, Untaken)], progress: &Progress) -> anyhow::Result<()> {
         rows.iter().try_for_each(|(row, untaken)| match untaken {
-            Untaken::Contact => self.add(row, "cuRefNo: belongs, or once belonged, to another customer", progress),
+            Untaken::CuRefNoTaken => self.add(row, "cuRefNo: belongs, or once belonged, to another customer", progress),
+            Untaken::PhoneTaken(owner) => {
+                let problem = format!("phone: belongs to {owner}; leave it out to import this customer");
+                self.add(row, &problem, progress)
+            }
             Untaken::Ban => {
                 progress.tell(row, "is a customer already, so the ban was not set: see magic-auth customer ban");
                 Ok(())
