@@ -35,10 +35,10 @@ pub(super) enum Command {
     List,
     /// Replace a key: print a new one like it, and let the old one expire after a while
     Rotate {
-        /// Its last four characters, as `key list` shows them, with or without the prefix; or the whole key
+        /// Its last four characters, as `key list` shows them, with or without the prefix
         #[arg(value_name = "HINT")]
         hint: String,
-        /// For how long the old key stays in force, unless it expires before
+        /// For how long the old key stays in force, but never longer than its own expiry
         #[arg(long, value_name = "PERIOD", default_value = "24h")]
         overlap: Period,
     },
@@ -124,7 +124,7 @@ fn revoke(context: &Context, hint: &str) -> anyhow::Result<()> {
         // Those in force are meant first. One that has only left the configuration would come back with it.
         let are_all_revoked = keys.iter().filter(|row| is_named(row, hint)).all(is_revoked);
         let can = |row: &KeyRow| !is_revoked(row) || (are_all_revoked && row.source == KeySource::Config);
-        let row = find_by_hint(keys, hint, now, can)?;
+        let row = find_by_hint(keys, hint, now, can, "give the whole key")?;
         tx.revoke_key(row.id, now)?;
         anyhow::Ok(row)
     })?;
@@ -132,12 +132,13 @@ fn revoke(context: &Context, hint: &str) -> anyhow::Result<()> {
     context.output.done(format!("Revoked {}.", name(&revoked)))
 }
 
-/// The one key that the hint names, of those that `can` be meant.
+/// The one key that the hint names, of those that `can` be meant; `advice` is for when even the prefix does not tell which.
 fn find_by_hint(
     rows: Vec<KeyRow>,
     hint: &str,
     now: Timestamp,
     can: impl Fn(&KeyRow) -> bool,
+    advice: &str,
 ) -> anyhow::Result<KeyRow> {
     let meant = rows.into_iter().filter(|row| is_named(row, hint));
     let (mut matching, others): (Vec<_>, Vec<_>) = meant.partition(can);
@@ -149,7 +150,7 @@ fn find_by_hint(
         }
         _ => {
             let shown: Vec<_> = matching.iter().map(name).collect();
-            bail!("several keys end like this: add the prefix, or give the whole key: {}", shown.join(", "))
+            bail!("several keys end like this: add the prefix, or {advice}: {}", shown.join(", "))
         }
     }
     .context("there is no such key: see magic-auth key list")

@@ -199,14 +199,13 @@ fn the_help_of_key_rotate() {
     Usage: magic-auth key rotate [OPTIONS] <HINT>
 
     Arguments:
-      <HINT>  Its last four characters, as `key list` shows them, with or without the prefix; or the
-              whole key
+      <HINT>  Its last four characters, as `key list` shows them, with or without the prefix
 
     Options:
           --config <PATH>     The configuration file [default: ./config.toml, or built-in defaults if
                               there is none] [env: MAGIC_AUTH_CONFIG]
-          --overlap <PERIOD>  For how long the old key stays in force, unless it expires before
-                              [default: 24h]
+          --overlap <PERIOD>  For how long the old key stays in force, but never longer than its own
+                              expiry [default: 24h]
           --json              Print JSON instead of a table
       -h, --help              Print help
     ");
