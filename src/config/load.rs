@@ -66,6 +66,10 @@ impl Config {
         match std::fs::read_to_string(path) {
             Ok(text) => Ok(Self { file: Some(path.to_owned()), ..Self::parse(&text, path)? }),
             Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                let cause = io::Error::new(error.kind(), "it is not UTF-8: save it as UTF-8");
+                Err(ConfigError::Unreadable { path: path.to_owned(), cause })
+            }
             Err(cause) => Err(ConfigError::Unreadable { path: path.to_owned(), cause }),
         }
     }
@@ -142,6 +146,11 @@ impl Config {
     }
 
     fn check_limits(&self) -> Result<(), String> {
+        for (name, limit) in [("prod", self.rate_limit.prod), ("dev", self.rate_limit.dev)] {
+            if limit.burst == Some(0) && limit.requests != Some(0) {
+                return Err(format!("rate_limit.{name}.burst is at least 1: for no limit at all, set requests = 0"));
+            }
+        }
         for (name, kind) in [("rate_limit.prod", KeyKind::Prod), ("rate_limit.dev", KeyKind::Dev)] {
             check_refill(name, self.rate_limit.quota(kind))?;
         }
@@ -315,6 +324,19 @@ mod tests {
             ("[server]\nlisen = 1", "config.toml:2: unknown field `lisen`"),
             ("\n\n[servr]", "config.toml:3: unknown field `servr`"),
             ("[server]\nlisten = \"localhost\"", "config.toml:2: not an IP address and a port"),
+            (
+                "[server]\nlisten = 8080",
+                "config.toml:2: invalid type: integer `8080`, expected an address and a port in quotes, such as \"127.0.0.1:8081\"",
+            ),
+            (
+                "[sign_in]\nnew_customer_email = false",
+                "config.toml:2: invalid type: boolean `false`, expected `authorized` or `unauthorized`",
+            ),
+            (
+                "[email]\ncanonicalization = 1",
+                "config.toml:2: invalid type: integer `1`, expected `provider` or `none`",
+            ),
+            ("[log]\nformat = \"xml\"", "config.toml:2: unknown variant `xml`, expected `text` or `json`"),
             ("[session]\nlifetime = \"soon\"", "config.toml:2: not a duration"),
             ("[session]\nlifetime = \"0s\"", "config.toml:2: a duration must be more than zero"),
             ("[sign_in]\nguest = \"refuze\"", "config.toml:2: unknown variant `refuze`"),
@@ -367,6 +389,15 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_not_utf_8_is_told_how_to_save_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        std::fs::write(&path, b"# \xe1").unwrap();
+        let error = Config::load(Some(&path)).unwrap_err().to_string();
+        assert!(error.ends_with("config.toml: it is not UTF-8: save it as UTF-8"), "{error}");
+    }
+
+    #[test]
     fn errors_repeat_no_key() {
         const KEY: &str = "PROD0123456789abcdefghijklmnopqr";
         for text in [
@@ -385,6 +416,9 @@ mod tests {
         let twice = "[[organisation]]\nname = \"a\"\n[[organisation]]\nname = \"a\"";
         assert_eq!(error(twice), "config.toml: the organisation \"a\" is listed twice");
         assert_eq!(error("[server]\nworkers = 513"), "config.toml: server.workers is at most 512");
+        let none = "config.toml: rate_limit.dev.burst is at least 1: for no limit at all, set requests = 0";
+        assert_eq!(error("[rate_limit.dev]\nburst = 0"), none);
+        assert!(Config::parse("[rate_limit.dev]\nburst = 0\nrequests = 0", Path::new("config.toml")).is_ok());
         let slow = "[rate_limit.dev]\nrequests = 1\nper = \"36500d\"\nburst = 2";
         assert!(error(slow).starts_with("config.toml: rate_limit.dev: the whole burst"), "{}", error(slow));
         for limit in

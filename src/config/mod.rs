@@ -127,10 +127,13 @@ impl Default for SessionConfig {
 #[serde(default, deny_unknown_fields, expecting = "the table [sign_in]")]
 pub struct SignInConfig {
     /// What an address that no customer has leads to.
+    #[serde(deserialize_with = "values::word")]
     pub unknown_email: UnknownEmail,
     /// What the address of a guest leads to.
+    #[serde(deserialize_with = "values::word")]
     pub guest: Guest,
     /// Whether a new customer's address is authorized from the start.
+    #[serde(deserialize_with = "values::word")]
     pub new_customer_email: NewCustomerEmail,
     /// Where nobody may sign in from.
     pub deny: DenyConfig,
@@ -252,7 +255,7 @@ impl RateLimitConfig {
 }
 
 /// `[rate_limit.prod]` and `[rate_limit.dev]`: a bucket of `burst`, refilled evenly with `requests` in
-/// each period `per`. 0 of either is no limit. What is left out has the limit's own default.
+/// each period `per`. 0 requests is no limit. What is left out has the limit's own default.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, expecting = "a table with requests, per and burst")]
 struct RequestLimit {
@@ -275,6 +278,7 @@ impl RequestLimit {
 #[serde(default, deny_unknown_fields, expecting = "the table [email]")]
 pub struct EmailConfig {
     /// Which addresses are the same mailbox.
+    #[serde(deserialize_with = "values::word")]
     pub canonicalization: Canonicalization,
 }
 
@@ -306,6 +310,7 @@ pub struct AdminConfig {
 #[serde(default, deny_unknown_fields, expecting = "the table [log]")]
 pub struct LogConfig {
     /// How a line is written.
+    #[serde(deserialize_with = "values::word")]
     pub format: LogFormat,
 }
 
