@@ -74,7 +74,7 @@ impl Application {
     /// # Errors
     /// When any of it is impossible.
     pub fn build(config: Config, clock: Clock) -> Result<Self, StartError> {
-        let path = config.database.path.clone();
+        let path = config.database.path.to_path_buf();
         let store_failed = |cause| StartError::Store { path: path.clone(), cause };
         let workers = match config.server.workers {
             0 => std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_WORKERS)),

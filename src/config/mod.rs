@@ -3,6 +3,7 @@
 //! Every key has a default, an unknown key is an error, and an error names the file and the line.
 //! Nothing here opens the database or a socket.
 
+mod check;
 mod geoip;
 mod load;
 mod values;
@@ -15,8 +16,9 @@ use std::time::Duration;
 use governor::Quota;
 use serde::Deserialize;
 
+pub use check::MAX_WORKERS;
 pub use geoip::{GeoIpConfig, ListsConfig};
-pub use load::{ConfigError, MAX_WORKERS};
+pub use load::ConfigError;
 pub use values::{DnsServer, FilePath, OrganisationName, Origin, Period};
 
 use crate::domain::{ApiKey, Canonicalization, CountryCode, Flag, KeyKind, Network};
@@ -55,6 +57,14 @@ pub struct Config {
     pub log: LogConfig,
 }
 
+impl Config {
+    /// Whether an organisation of that name is in it.
+    #[must_use]
+    pub fn has_organisation(&self, name: &str) -> bool {
+        self.organisations.iter().any(|known| known.name.as_str() == name)
+    }
+}
+
 /// `[server]`
 #[derive(Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, expecting = "the table [server]")]
@@ -86,12 +96,12 @@ impl Default for ServerConfig {
 #[serde(default, deny_unknown_fields, expecting = "the table [database]")]
 pub struct DatabaseConfig {
     /// The SQLite file. Relative to the configuration file; made when it is not there.
-    pub path: PathBuf,
+    pub path: FilePath,
 }
 
 impl Default for DatabaseConfig {
     fn default() -> Self {
-        Self { path: PathBuf::from("magic-auth.db") }
+        Self { path: FilePath::new("magic-auth.db") }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -93,7 +94,7 @@ impl fmt::Debug for OrganisationName {
     }
 }
 
-/// A file that is read, relative to the configuration file.
+/// A file, relative to the configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilePath(PathBuf);
 
@@ -103,10 +104,9 @@ pub struct FilePath(PathBuf);
 pub struct FilePathError;
 
 impl FilePath {
-    /// The path.
-    #[must_use]
-    pub fn get(&self) -> &Path {
-        &self.0
+    /// A path that the program itself sets.
+    pub(super) fn new(path: &str) -> Self {
+        Self(path.into())
     }
 
     /// Reads the path from `folder` on, unless it is absolute.
@@ -115,11 +115,19 @@ impl FilePath {
     }
 }
 
+impl Deref for FilePath {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
 impl FromStr for FilePath {
     type Err = FilePathError;
 
     fn from_str(text: &str) -> Result<Self, FilePathError> {
-        if text.is_empty() { Err(FilePathError) } else { Ok(Self(text.into())) }
+        if text.is_empty() { Err(FilePathError) } else { Ok(Self::new(text)) }
     }
 }
 

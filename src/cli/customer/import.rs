@@ -271,10 +271,10 @@ struct Target {
 
 impl Target {
     fn open(context: &Context, arguments: &Arguments) -> anyhow::Result<Self> {
-        let path = &context.config.database.path;
+        let path: &Path = &context.config.database.path;
         let copy = if arguments.dry_run { Some(copy_of(path)?) } else { None };
         let copied = copy.as_ref().map(|folder| folder.path().join(COPY));
-        let place = copied.as_ref().unwrap_or(path);
+        let place = copied.as_deref().unwrap_or(path);
         let (database, organisation) = context.open_organisation(place, arguments.organisation.as_deref())?;
         Ok(Self { database, organisation, _copy: copy })
     }
