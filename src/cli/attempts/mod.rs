@@ -8,8 +8,9 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::Context;
+use super::organisation::find_organisation;
 use super::output::{or_dash, table};
-use super::{Context, find_organisation};
 use crate::config::Period;
 use crate::domain::{ClientIp, EmailAddress, Outcome, Timestamp};
 use crate::store::{AttemptFilter, AttemptRow, IpOrigin, Tx};

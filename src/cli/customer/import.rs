@@ -12,6 +12,7 @@ use serde::Serialize;
 use tempfile::TempDir;
 
 use crate::cli::interrupt::Interrupt;
+use crate::cli::organisation::OrganisationArg;
 use crate::cli::output::{counted, note};
 use crate::cli::{Context, is_stream};
 use crate::config::NewCustomerEmail;
@@ -21,9 +22,8 @@ use crate::store::{Database, OpenError, back_up, folder_of, real_path};
 
 #[derive(Args)]
 pub(in crate::cli) struct Arguments {
-    /// Whose customers; may be left out when there is only one organisation
-    #[arg(long, value_name = "NAME")]
-    organisation: Option<String>,
+    #[command(flatten)]
+    organisation: OrganisationArg,
     /// The country of telephone numbers without a code, such as CZ
     #[arg(long, value_name = "COUNTRY")]
     default_country: Option<Country>,
@@ -275,7 +275,7 @@ impl Target {
         let copy = if arguments.dry_run { Some(copy_of(path)?) } else { None };
         let copied = copy.as_ref().map(|folder| folder.path().join(COPY));
         let place = copied.as_deref().unwrap_or(path);
-        let (database, organisation) = context.open_organisation(place, arguments.organisation.as_deref())?;
+        let (database, organisation) = context.open_organisation(place, &arguments.organisation)?;
         Ok(Self { database, organisation, _copy: copy })
     }
 }

@@ -9,6 +9,7 @@ use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
 
 use super::Context;
+use super::organisation::OrganisationArg;
 use crate::config::Period;
 use crate::domain::{ApiKey, KeyKind, Permission, Permissions, Timestamp};
 use crate::keys;
@@ -18,9 +19,8 @@ use crate::store::{KeyRow, KeySource, NewKey};
 pub(super) enum Command {
     /// Make a key and print it: the only time that it is shown
     Create {
-        /// The key's organisation; may be left out when there is only one
-        #[arg(long, value_name = "NAME")]
-        organisation: Option<String>,
+        #[command(flatten)]
+        organisation: OrganisationArg,
         /// What the key is for: `root` has no quota and no throttle
         #[arg(long)]
         kind: Kind,
@@ -76,7 +76,7 @@ pub(super) fn run(context: &Context, command: Command) -> anyhow::Result<()> {
     match command {
         Command::Create { organisation, kind, expires, only } => {
             let permissions = only.map_or(Permissions::ALL, Permissions::only);
-            create(context, organisation.as_deref(), kind.into(), &permissions, expires)
+            create(context, &organisation, kind.into(), &permissions, expires)
         }
         Command::List => list::run(context),
         Command::Rotate { hint, overlap } => rotate::run(context, &hint, overlap),
@@ -93,12 +93,12 @@ struct Created<'k> {
 
 fn create(
     context: &Context,
-    name: Option<&str>,
+    organisation: &OrganisationArg,
     kind: KeyKind,
     permissions: &Permissions,
     expires: Option<Period>,
 ) -> anyhow::Result<()> {
-    let (mut database, organisation) = context.open_organisation(&context.config.database.path, name)?;
+    let (mut database, organisation) = context.open_organisation(&context.config.database.path, organisation)?;
     let now = context.clock.now();
     let key = ApiKey::generate(kind);
     let expires_at = expires.map(|period| now + period.get());
