@@ -56,7 +56,7 @@ pub enum StartError {
     #[error(transparent)]
     Intelligence(#[from] IntelligenceError),
     /// The address cannot be listened on.
-    #[error("cannot listen on {address} ({key}): {cause}")]
+    #[error("cannot listen on {address} ({key}): {cause}{}", advice(cause))]
     Listen {
         /// Where the configuration says so.
         key: &'static str,
@@ -74,7 +74,7 @@ impl Application {
     /// # Errors
     /// When any of it is impossible.
     pub fn build(config: Config, clock: Clock) -> Result<Self, StartError> {
-        let path = config.database.path.clone();
+        let path = config.database.path.to_path_buf();
         let store_failed = |cause| StartError::Store { path: path.clone(), cause };
         let workers = match config.server.workers {
             0 => std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_WORKERS)),
@@ -184,6 +184,16 @@ fn bind_admin(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartErr
         );
     }
     Ok((listener, address))
+}
+
+/// What to do when an address is taken.
+fn advice(cause: &std::io::Error) -> &'static str {
+    match cause.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            ": another program, perhaps the demo, listens there: stop it or choose another port"
+        }
+        _ => "",
+    }
 }
 
 fn bind(key: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {

@@ -42,21 +42,25 @@ pub fn start(format: LogFormat) -> io::Result<Log> {
     };
     std::thread::Builder::new().name("log".to_owned()).spawn(move || writer.keep_writing(line))?;
     let chosen = std::env::var("RUST_LOG").unwrap_or_default();
-    let is_misspelt = is_misspelt_level(&chosen);
-    let filters = if chosen.trim().is_empty() || is_misspelt { DEFAULT_FILTERS } else { &chosen };
+    let hides_errors = hides_errors(&chosen);
+    let filters = if chosen.trim().is_empty() || hides_errors { DEFAULT_FILTERS } else { &chosen };
     let mut builder = env_logger::Builder::new();
     builder.parse_filters(filters).format(move |out, record| writeln!(out, "{}", line(record)));
     builder.target(Target::Pipe(Box::new(log.clone()))).init();
-    if is_misspelt {
-        warn!("RUST_LOG={chosen} is no level (error, warn, info, debug, trace or off): logging from info on");
+    if hides_errors {
+        warn!(
+            "RUST_LOG={chosen} would hide errors, so it is not used: write a level (error, warn, info, debug, trace or \
+             off), and more of a module after it, as in info,magic_auth::sign_in=debug"
+        );
     }
     Ok(log)
 }
 
-/// Whether it is a word and no level. It would be taken for a module, and of all others nothing would be logged.
-fn is_misspelt_level(filters: &str) -> bool {
-    let is_word = !filters.is_empty() && filters.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    is_word && filters.parse::<LevelFilter>().is_err()
+/// Whether not even errors would be logged, although nobody said `off`: a word that is no level is taken for a module.
+fn hides_errors(filters: &str) -> bool {
+    let is_off = filters.trim().parse() == Ok(LevelFilter::Off);
+    let error = Record::builder().target("magic_auth").level(Level::Error).build();
+    !is_off && !env_logger::Builder::new().parse_filters(filters).build().matches(&error)
 }
 
 /// What a line looks like.
@@ -200,6 +204,20 @@ mod tests {
         let lines: Vec<_> = told.lines().collect();
         assert_eq!(lines[..3], ["one", "t", "five"]);
         assert!(lines[3].ends_with("3 log lines were lost here: they could not be written in time"), "{told}");
+    }
+
+    #[test]
+    fn what_would_hide_errors_is_not_what_anybody_meant() {
+        for filters in
+            ["", "info", "WARN", "off", " off", "magic_auth=debug", "info,magic_auth::sign_in=debug", "error"]
+        {
+            assert!(!hides_errors(filters), "{filters}");
+        }
+        for filters in
+            ["inf", "magic-auth=debug", "magic-auth", "info debug", "level=debug", "info/foo", "magic_auth::sign_in"]
+        {
+            assert!(hides_errors(filters), "{filters}");
+        }
     }
 
     #[test]

@@ -149,7 +149,7 @@ fn serve(ready: impl FnOnce(SocketAddr)) {
     std::fs::write(&file, CONFIG).expect("the folder can be written");
     actix_web::rt::System::new().block_on(async {
         let config = Config::load(Some(&file)).expect("the configuration is valid");
-        let database = config.database.path.clone();
+        let database = config.database.path.to_path_buf();
         let application = Application::build(config, Clock::system()).expect("the server starts");
         Connection::open(database)
             .and_then(|connection| connection.execute_batch(FORGET))

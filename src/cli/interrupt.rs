@@ -3,6 +3,9 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
+
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Whether Ctrl-C was pressed. The second time ends the program at once.
 pub(super) struct Interrupt(Arc<AtomicBool>);
@@ -15,9 +18,13 @@ impl Interrupt {
     pub(super) fn listen(say: impl Fn() + Send + 'static) -> io::Result<Self> {
         let has_come = Arc::new(AtomicBool::new(false));
         let told = has_come.clone();
+        let (ready, is_listening) = sync_channel(1);
         std::thread::Builder::new().name("interrupt".to_owned()).spawn(move || {
             actix_web::rt::System::new().block_on(async {
-                while tokio::signal::ctrl_c().await.is_ok() {
+                let signals = signal(SignalKind::interrupt());
+                let _ = ready.send(signals.as_ref().map(drop).map_err(|error| error.kind()));
+                let Ok(mut signals) = signals else { return };
+                while signals.recv().await.is_some() {
                     if told.swap(true, Ordering::Relaxed) {
                         std::process::exit(Self::EXIT_CODE);
                     }
@@ -25,6 +32,8 @@ impl Interrupt {
                 }
             });
         })?;
+        // Before that, it would still end the program.
+        is_listening.recv().map_err(io::Error::other)??;
         Ok(Self(has_come))
     }
 

@@ -13,20 +13,21 @@ mod interrupt;
 mod ip;
 mod key;
 mod man;
+mod organisation;
 mod output;
 mod serve;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
 
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::OrganisationId;
 use crate::http;
-use crate::store::{Database, OpenError, Tx};
+use crate::store::{Database, OpenError};
+use organisation::OrganisationArg;
 use output::{Output, note};
 
 /// Passwordless customer sign-in by e-mail: one binary, one SQLite file, one TOML file.
@@ -148,19 +149,19 @@ impl Context {
 
     /// Opens a database, also before the server has been started for the first time, with the organisations of
     /// the configuration in it, and finds one of them.
-    fn open_organisation(&self, path: &Path, name: Option<&str>) -> anyhow::Result<(Database, OrganisationId)> {
+    fn open_organisation(&self, path: &Path, wanted: &OrganisationArg) -> anyhow::Result<(Database, OrganisationId)> {
         let configured: Vec<_> = self.config.organisations.iter().map(|known| known.name.as_str()).collect();
         let mut database = match Database::open_existing(path) {
             Err(OpenError::Missing(_)) => {
                 // Nothing is made for an organisation that is nowhere.
-                pick(&configured, |known| known, name)?;
+                wanted.pick(&configured)?;
                 Database::open(path)?
             }
             opened => opened?,
         };
         let organisation = database.write(|tx| {
             configured.iter().try_for_each(|known| tx.upsert_organisation(known, self.clock.now()).map(drop))?;
-            find_organisation(tx, name)
+            wanted.find(tx)
         })?;
         Ok((database, organisation))
     }
@@ -169,26 +170,4 @@ impl Context {
 /// Whether the file is named as what commands read from a pipe or write into one. (A file of that name is `./-`.)
 fn is_stream(file: &Path) -> bool {
     file.as_os_str() == "-"
-}
-
-/// The organisation of that name; without a name, the only one there is.
-fn find_organisation(tx: &Tx<'_>, name: Option<&str>) -> anyhow::Result<OrganisationId> {
-    Ok(pick(&tx.list_organisations()?, |row| &row.name, name)?.id)
-}
-
-fn pick<'r, R>(known: &'r [R], name_of: impl Fn(&R) -> &str, name: Option<&str>) -> anyhow::Result<&'r R> {
-    let names = || known.iter().map(&name_of).collect::<Vec<_>>().join(", ");
-    match (name, known) {
-        (_, []) => {
-            bail!(
-                "there is no organisation: add an [[organisation]] to the configuration and start the server, or name another configuration with --config"
-            )
-        }
-        (None, [only]) => Ok(only),
-        (None, _) => bail!("there are several organisations; choose one with --organisation: {}", names()),
-        (Some(name), known) => known
-            .iter()
-            .find(|row| name_of(row) == name)
-            .with_context(|| format!("there is no organisation {name:?}; there are: {}", names())),
-    }
 }

@@ -10,7 +10,6 @@ use super::output::print_line;
 use super::{Context, NO_CONFIGURATION};
 use crate::application::Application;
 use crate::config::Config;
-use crate::domain::ApiKey;
 use crate::logging::{self, Log};
 
 pub(super) fn run(context: Context) -> anyhow::Result<()> {
@@ -31,7 +30,7 @@ fn take_descriptors() {
 }
 
 async fn serve(context: Context, log: Log) -> anyhow::Result<()> {
-    let key = example_key(&context.config);
+    let demo_key = demo_key(&context.config);
     if context.config.file.is_none() {
         warn!("{NO_CONFIGURATION}, which have no organisation");
     }
@@ -42,18 +41,20 @@ async fn serve(context: Context, log: Log) -> anyhow::Result<()> {
     // Not before: until here, which may take long, a signal ends the process at once.
     let signals = StopSignals::listen(file_too_large)?;
     info!(address:% = application.address(), database:%, version = env!("CARGO_PKG_VERSION"); "listening");
-    // A supervisor may have closed standard output; the log has said it all.
-    let _ = print_line(&welcome(application.address(), &key));
+    if let Some(key) = demo_key {
+        warn!("the published demo keys are in force: remove them before a proxy or a forwarded port leads here");
+        // Standard output may be closed; the log has said it all.
+        let _ = print_line(&welcome(application.address(), &key));
+    }
     application.run_until(signals.stop(log)).await?;
     info!("stopped");
     Ok(())
 }
 
-/// A demo key, which everybody knows, or a placeholder: a real key is never printed.
-fn example_key(config: &Config) -> String {
+/// A key that everybody knows, and may be printed.
+fn demo_key(config: &Config) -> Option<String> {
     let mut keys = config.organisations.iter().flat_map(|organisation| &organisation.api_keys);
-    let demo = keys.find(|key| key.is_demo());
-    demo.map_or("YOUR_API_KEY", ApiKey::expose).to_owned()
+    keys.find(|key| key.is_demo()).map(|key| key.expose().to_owned())
 }
 
 fn welcome(address: SocketAddr, key: &str) -> String {

@@ -1,21 +1,14 @@
 //! From a file to a checked [`Config`].
 
-use std::collections::HashSet;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use governor::Quota;
 use serde::Deserialize as _;
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 
-use super::{Config, OrganisationConfig, Period};
-use crate::domain::KeyKind;
-
-/// More threads than that are a mistake, and more than the HTTP server can have.
-pub const MAX_WORKERS: usize = 512;
+use super::{Config, OrganisationConfig};
 
 /// Why the configuration cannot be used. Each message is one line and says where to look; none
 /// repeats a key.
@@ -50,12 +43,6 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// Whether an organisation of that name is in it.
-    #[must_use]
-    pub fn has_organisation(&self, name: &str) -> bool {
-        self.organisations.iter().any(|known| known.name.as_str() == name)
-    }
-
     /// Reads the file that was named, else `./config.toml`, else takes the defaults, which have no
     /// organisation.
     ///
@@ -66,6 +53,10 @@ impl Config {
         match std::fs::read_to_string(path) {
             Ok(text) => Ok(Self { file: Some(path.to_owned()), ..Self::parse(&text, path)? }),
             Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                let cause = io::Error::new(error.kind(), "it is not UTF-8: save it as UTF-8");
+                Err(ConfigError::Unreadable { path: path.to_owned(), cause })
+            }
             Err(cause) => Err(ConfigError::Unreadable { path: path.to_owned(), cause }),
         }
     }
@@ -78,94 +69,11 @@ impl Config {
         })?;
         config.check().map_err(|message| ConfigError::Contradiction { path: path.to_owned(), message })?;
         if let Some(folder) = path.parent() {
-            config.database.path = folder.join(&config.database.path);
+            config.database.path.join_to(folder);
             config.geoip.join_to(folder);
         }
         Ok(config)
     }
-
-    fn check(&self) -> Result<(), String> {
-        if self.server.workers > MAX_WORKERS {
-            return Err(format!("server.workers is at most {MAX_WORKERS}"));
-        }
-        let public = self.server.listen;
-        if public.port() != 0 && self.admin.listen == Some(public) {
-            return Err(format!("server.listen and admin.listen are both {public}: give one of them another port"));
-        }
-        self.check_limits()?;
-        self.check_deny()?;
-        if self.database.path.as_os_str().is_empty() {
-            return Err("database.path is empty".to_owned());
-        }
-        let mut names = HashSet::new();
-        let mut keys = HashSet::new();
-        for organisation in &self.organisations {
-            let name = organisation.name.as_str();
-            if !names.insert(name) {
-                return Err(format!("the organisation {name:?} is listed twice"));
-            }
-            for key in &organisation.api_keys {
-                if !keys.insert(key.digest()) {
-                    let key = key.label();
-                    return Err(format!("the key {key} of organisation {name:?} is listed twice"));
-                }
-                if key.is_demo() && !self.server.listen.ip().is_loopback() {
-                    let address = self.server.listen;
-                    return Err(format!(
-                        "organisation {name:?} has a demo key, which everybody knows: before the server listens on \
-                         {address}, remove it from api_keys, then make another (magic-auth key create)"
-                    ));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// A rule that nothing could ever match is a mistake, and one that would be noticed late.
-    fn check_deny(&self) -> Result<(), String> {
-        let (deny, geoip) = (&self.sign_in.deny, &self.geoip);
-        if !geoip.databases.is_empty() {
-            return Ok(());
-        }
-        for (name, is_used) in [("countries", !deny.countries.is_empty()), ("asns", !deny.asns.is_empty())] {
-            if is_used {
-                return Err(format!("sign_in.deny.{name} can match nobody: name databases in [geoip]"));
-            }
-        }
-        if let Some(flag) = deny.flags.iter().find(|flag| !geoip.lists.tell(**flag)) {
-            let flag = flag.as_str();
-            return Err(format!(
-                "sign_in.deny.flags: {flag:?} can match nobody: name databases in [geoip], or a list in [geoip.lists]"
-            ));
-        }
-        Ok(())
-    }
-
-    fn check_limits(&self) -> Result<(), String> {
-        for (name, kind) in [("rate_limit.prod", KeyKind::Prod), ("rate_limit.dev", KeyKind::Dev)] {
-            check_refill(name, self.rate_limit.quota(kind))?;
-        }
-        for (name, quota) in
-            [("throttle.email", self.throttle.mailbox_quota()), ("throttle.ip", self.throttle.network_quota())]
-        {
-            if check_refill(name, quota)? > self.retention.login_attempts.get() {
-                return Err(format!(
-                    "retention.login_attempts is shorter than {name}.period: keep attempts for at least as long, for \
-                     the throttle is rebuilt from them at each start"
-                ));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The time in which the whole burst comes back.
-fn check_refill(name: &str, quota: Option<Quota>) -> Result<Duration, String> {
-    let refill = quota.map_or(Duration::ZERO, |quota| quota.replenish_interval() * quota.burst_size().get());
-    if refill > Period::LONGEST {
-        return Err(format!("{name}: the whole burst would take more than 36500d to refill"));
-    }
-    Ok(refill)
 }
 
 /// As usual, but for what is said when the brackets are one too few.
@@ -208,8 +116,11 @@ fn without_keys(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::KeyKind;
     use proptest::prelude::*;
+    use std::collections::HashSet;
     use std::fmt::Write as _;
+    use std::time::Duration;
 
     fn error(text: &str) -> String {
         Config::parse(text, Path::new("config.toml")).unwrap_err().to_string()
@@ -303,10 +214,10 @@ mod tests {
     fn paths_are_relative_to_the_file() {
         let text = "[geoip]\ndatabases = [\"geo/city.mmdb\", \"/var/asn.mmdb\"]\nlists.tor = [\"tor.txt\"]";
         let config = Config::parse(text, Path::new("/etc/magic-auth/config.toml")).unwrap();
-        assert_eq!(config.database.path, Path::new("/etc/magic-auth/magic-auth.db"));
-        let databases: Vec<_> = config.geoip.databases.iter().map(crate::config::FilePath::get).collect();
+        assert_eq!(*config.database.path, *Path::new("/etc/magic-auth/magic-auth.db"));
+        let databases: Vec<&Path> = config.geoip.databases.iter().map(|path| &**path).collect();
         assert_eq!(databases, [Path::new("/etc/magic-auth/geo/city.mmdb"), Path::new("/var/asn.mmdb")]);
-        assert_eq!(config.geoip.lists.tor[0].get(), Path::new("/etc/magic-auth/tor.txt"));
+        assert_eq!(*config.geoip.lists.tor[0], *Path::new("/etc/magic-auth/tor.txt"));
     }
 
     #[test]
@@ -315,6 +226,19 @@ mod tests {
             ("[server]\nlisen = 1", "config.toml:2: unknown field `lisen`"),
             ("\n\n[servr]", "config.toml:3: unknown field `servr`"),
             ("[server]\nlisten = \"localhost\"", "config.toml:2: not an IP address and a port"),
+            (
+                "[server]\nlisten = 8080",
+                "config.toml:2: invalid type: integer `8080`, expected an address and a port in quotes, such as \"127.0.0.1:8081\"",
+            ),
+            (
+                "[sign_in]\nnew_customer_email = false",
+                "config.toml:2: invalid type: boolean `false`, expected `authorized` or `unauthorized`",
+            ),
+            (
+                "[email]\ncanonicalization = 1",
+                "config.toml:2: invalid type: integer `1`, expected `provider` or `none`",
+            ),
+            ("[log]\nformat = \"xml\"", "config.toml:2: unknown variant `xml`, expected `text` or `json`"),
             ("[session]\nlifetime = \"soon\"", "config.toml:2: not a duration"),
             ("[session]\nlifetime = \"0s\"", "config.toml:2: a duration must be more than zero"),
             ("[sign_in]\nguest = \"refuze\"", "config.toml:2: unknown variant `refuze`"),
@@ -346,6 +270,7 @@ mod tests {
                 "config.toml:2: invalid type: string \"a.mmdb\", expected a list such as [\"a\", \"b\"]",
             ),
             ("[geoip]\ndatabases = [\n\"a.mmdb\",\n\"\"]", "config.toml:4: a path must not be empty"),
+            ("[database]\npath = \"\"", "config.toml:2: a path must not be empty"),
             ("[geoip]\ndatabase = []", "config.toml:2: unknown field `database`"),
             ("[geoip]\nreverse_dns = \"yes\"", "config.toml:2: invalid type: string"),
             ("[geoip]\ndns_servers = [\"dns.example\"]", "config.toml:2: not a DNS server such as 127.0.0.1"),
@@ -367,6 +292,15 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_not_utf_8_is_told_how_to_save_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        std::fs::write(&path, b"# \xe1").unwrap();
+        let error = Config::load(Some(&path)).unwrap_err().to_string();
+        assert!(error.ends_with("config.toml: it is not UTF-8: save it as UTF-8"), "{error}");
+    }
+
+    #[test]
     fn errors_repeat_no_key() {
         const KEY: &str = "PROD0123456789abcdefghijklmnopqr";
         for text in [
@@ -385,6 +319,9 @@ mod tests {
         let twice = "[[organisation]]\nname = \"a\"\n[[organisation]]\nname = \"a\"";
         assert_eq!(error(twice), "config.toml: the organisation \"a\" is listed twice");
         assert_eq!(error("[server]\nworkers = 513"), "config.toml: server.workers is at most 512");
+        let none = "config.toml: rate_limit.dev.burst is at least 1: for no limit at all, set requests = 0";
+        assert_eq!(error("[rate_limit.dev]\nburst = 0"), none);
+        assert!(Config::parse("[rate_limit.dev]\nburst = 0\nrequests = 0", Path::new("config.toml")).is_ok());
         let slow = "[rate_limit.dev]\nrequests = 1\nper = \"36500d\"\nburst = 2";
         assert!(error(slow).starts_with("config.toml: rate_limit.dev: the whole burst"), "{}", error(slow));
         for limit in

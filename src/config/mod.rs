@@ -3,6 +3,7 @@
 //! Every key has a default, an unknown key is an error, and an error names the file and the line.
 //! Nothing here opens the database or a socket.
 
+mod check;
 mod geoip;
 mod load;
 mod values;
@@ -15,8 +16,9 @@ use std::time::Duration;
 use governor::Quota;
 use serde::Deserialize;
 
+pub use check::MAX_WORKERS;
 pub use geoip::{GeoIpConfig, ListsConfig};
-pub use load::{ConfigError, MAX_WORKERS};
+pub use load::ConfigError;
 pub use values::{DnsServer, FilePath, OrganisationName, Origin, Period};
 
 use crate::domain::{ApiKey, Canonicalization, CountryCode, Flag, KeyKind, Network};
@@ -55,6 +57,14 @@ pub struct Config {
     pub log: LogConfig,
 }
 
+impl Config {
+    /// Whether an organisation of that name is in it.
+    #[must_use]
+    pub fn has_organisation(&self, name: &str) -> bool {
+        self.organisations.iter().any(|known| known.name.as_str() == name)
+    }
+}
+
 /// `[server]`
 #[derive(Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, expecting = "the table [server]")]
@@ -86,12 +96,12 @@ impl Default for ServerConfig {
 #[serde(default, deny_unknown_fields, expecting = "the table [database]")]
 pub struct DatabaseConfig {
     /// The SQLite file. Relative to the configuration file; made when it is not there.
-    pub path: PathBuf,
+    pub path: FilePath,
 }
 
 impl Default for DatabaseConfig {
     fn default() -> Self {
-        Self { path: PathBuf::from("magic-auth.db") }
+        Self { path: FilePath::new("magic-auth.db") }
     }
 }
 
@@ -127,10 +137,13 @@ impl Default for SessionConfig {
 #[serde(default, deny_unknown_fields, expecting = "the table [sign_in]")]
 pub struct SignInConfig {
     /// What an address that no customer has leads to.
+    #[serde(deserialize_with = "values::word")]
     pub unknown_email: UnknownEmail,
     /// What the address of a guest leads to.
+    #[serde(deserialize_with = "values::word")]
     pub guest: Guest,
     /// Whether a new customer's address is authorized from the start.
+    #[serde(deserialize_with = "values::word")]
     pub new_customer_email: NewCustomerEmail,
     /// Where nobody may sign in from.
     pub deny: DenyConfig,
@@ -252,7 +265,7 @@ impl RateLimitConfig {
 }
 
 /// `[rate_limit.prod]` and `[rate_limit.dev]`: a bucket of `burst`, refilled evenly with `requests` in
-/// each period `per`. 0 of either is no limit. What is left out has the limit's own default.
+/// each period `per`. 0 requests is no limit. What is left out has the limit's own default.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, expecting = "a table with requests, per and burst")]
 struct RequestLimit {
@@ -275,6 +288,7 @@ impl RequestLimit {
 #[serde(default, deny_unknown_fields, expecting = "the table [email]")]
 pub struct EmailConfig {
     /// Which addresses are the same mailbox.
+    #[serde(deserialize_with = "values::word")]
     pub canonicalization: Canonicalization,
 }
 
@@ -306,6 +320,7 @@ pub struct AdminConfig {
 #[serde(default, deny_unknown_fields, expecting = "the table [log]")]
 pub struct LogConfig {
     /// How a line is written.
+    #[serde(deserialize_with = "values::word")]
     pub format: LogFormat,
 }
 

@@ -3,11 +3,14 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use actix_web::http::Uri;
+use serde::de::value::Error as ValueError;
+use serde::de::{DeserializeOwned, IntoDeserializer as _};
 use serde::{Deserialize, Deserializer, de};
 
 use crate::domain::{ApiKey, CountryCode, Flag, Network};
@@ -91,7 +94,7 @@ impl fmt::Debug for OrganisationName {
     }
 }
 
-/// A file that is read, relative to the configuration file.
+/// A file, relative to the configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilePath(PathBuf);
 
@@ -101,10 +104,9 @@ pub struct FilePath(PathBuf);
 pub struct FilePathError;
 
 impl FilePath {
-    /// The path.
-    #[must_use]
-    pub fn get(&self) -> &Path {
-        &self.0
+    /// A path that the program itself sets.
+    pub(super) fn new(path: &str) -> Self {
+        Self(path.into())
     }
 
     /// Reads the path from `folder` on, unless it is absolute.
@@ -113,11 +115,19 @@ impl FilePath {
     }
 }
 
+impl Deref for FilePath {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
 impl FromStr for FilePath {
     type Err = FilePathError;
 
     fn from_str(text: &str) -> Result<Self, FilePathError> {
-        if text.is_empty() { Err(FilePathError) } else { Ok(Self(text.into())) }
+        if text.is_empty() { Err(FilePathError) } else { Ok(Self::new(text)) }
     }
 }
 
@@ -193,15 +203,52 @@ impl FromStr for Origin {
     }
 }
 
+/// An address to listen on, as it is read.
+struct ListenAddress(SocketAddr);
+
+/// The text is no address to listen on.
+#[derive(Debug, thiserror::Error)]
+#[error("not an IP address and a port such as 127.0.0.1:8080 or [::1]:8080")]
+struct ListenAddressError;
+
+impl FromStr for ListenAddress {
+    type Err = ListenAddressError;
+
+    fn from_str(text: &str) -> Result<Self, ListenAddressError> {
+        text.parse().map(Self).map_err(|_| ListenAddressError)
+    }
+}
+
 /// Reads an address to listen on.
 pub(super) fn socket_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
-    let expected = "not an IP address and a port such as 127.0.0.1:8080 or [::1]:8080";
-    String::deserialize(deserializer)?.parse().map_err(|_| de::Error::custom(expected))
+    ListenAddress::deserialize(deserializer).map(|address| address.0)
 }
 
 /// Like [`socket_address`], for a key that may be absent.
 pub(super) fn some_socket_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
     socket_address(deserializer).map(Some)
+}
+
+/// Reads one of an enum's words; what is no text at all is told which there are.
+pub(super) fn word<'de, Word: DeserializeOwned, D: Deserializer<'de>>(deserializer: D) -> Result<Word, D::Error> {
+    deserializer.deserialize_any(OneOf(PhantomData))
+}
+
+struct OneOf<Word>(PhantomData<Word>);
+
+impl<Word: DeserializeOwned> de::Visitor<'_> for OneOf<Word> {
+    type Value = Word;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The enum itself knows its words, and tells them to whoever has another.
+        let told = Word::deserialize("".into_deserializer())
+            .map_or_else(|error: ValueError| error.to_string(), |_| String::new());
+        f.write_str(told.split_once("expected ").map_or("a word in quotes", |(_, words)| words))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Word, E> {
+        Word::deserialize(text.into_deserializer())
+    }
 }
 
 /// Reads a value that is written as text by its `FromStr`, within the visit, so that an error knows its line also in
@@ -239,6 +286,7 @@ deserialize_from_str! {
     DnsServer: "a DNS server such as \"127.0.0.1\"",
     FilePath: "a path in quotes",
     Flag: "a flag such as \"tor\"",
+    ListenAddress: "an address and a port in quotes, such as \"127.0.0.1:8081\"",
     Network: "an address or a network such as \"10.0.0.0/8\"",
     OrganisationName: "a name in quotes",
     Origin: "an origin such as \"https://shop.example\"",

@@ -27,14 +27,14 @@ pub(super) fn has_carriage_returns(header: &[u8]) -> bool {
     })
 }
 
-/// With which the header names the most fields.
+/// With which the header names the most fields; of several that do, the last of these.
 pub(super) fn guess_delimiter(header: &[u8]) -> u8 {
     let count_fields = |delimiter: &u8| {
         let mut cells = ByteRecord::new();
         let mut reader = ReaderBuilder::new().has_headers(false).delimiter(*delimiter).from_reader(header);
         reader.read_byte_record(&mut cells).map_or(0, |_| fields_of(&cells).iter().flatten().count())
     };
-    [b',', b';', b'\t'].into_iter().max_by_key(count_fields).unwrap_or(b',')
+    [b'\t', b';', b','].into_iter().max_by_key(count_fields).unwrap_or(b',')
 }
 
 /// The field of each column, if it is one.
@@ -80,7 +80,7 @@ pub(super) fn read_cells(raw: &ByteRecord, fields: &[Option<Field>]) -> Record {
         let Some(field) = *field else { continue };
         match std::str::from_utf8(cell) {
             Ok(text) => record.set(field, &unguarded(text)),
-            Err(_) => record.note(field, "not UTF-8"),
+            Err(_) => record.note(field, "not UTF-8: save the file as UTF-8"),
         }
     }
     record

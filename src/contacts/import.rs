@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{Contact, Row};
 use crate::clock::Clock;
-use crate::domain::{Canonicalization, CustomerId, OrganisationId, Timestamp};
-use crate::store::{Database, NewCustomer, StoreError, Tx};
+use crate::domain::{CanonicalEmail, Canonicalization, CustomerId, OrganisationId, Timestamp};
+use crate::store::{CustomerRow, Database, NewCustomer, StoreError, Tx};
 
 /// Contacts in one transaction. Sign-ins wait for it: it takes some ten milliseconds.
 const BATCH: usize = 200;
@@ -33,10 +33,12 @@ pub struct ImportReport {
 }
 
 /// What of a row was not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Untaken {
     /// All of it: its `cuRefNo` is somebody else's, or was that of a person who is forgotten.
-    Contact,
+    CuRefNoTaken,
+    /// All of it: its address is nobody's, but its telephone number belongs to the customer with this `cuRefNo`.
+    PhoneTaken(String),
     /// The ban of who is a customer already.
     Ban,
 }
@@ -112,7 +114,7 @@ impl<'d> Importer<'d> {
                     self.report.bans_not_set += 1;
                     untaken.push((row, Untaken::Ban));
                 }
-                Fate::CuRefNoTaken => untaken.push((row, Untaken::Contact)),
+                Fate::Untaken(reason) => untaken.push((row, reason)),
             }
         }
         Ok(untaken)
@@ -145,7 +147,7 @@ enum Fate {
     Duplicate,
     /// To be banned, and not banned.
     DuplicateWithBan,
-    CuRefNoTaken,
+    Untaken(Untaken),
 }
 
 fn insert(
@@ -175,12 +177,7 @@ fn insert(
         ..NewCustomer::of(organisation)
     };
     let Some(customer) = tx.insert_customer(&new, contact.created_at)? else {
-        let is_banned = tx.is_contact_banned(organisation, canonical.as_ref(), contact.phone.as_ref(), now)?;
-        return Ok(match is_banned {
-            Some(false) if contact.ban.is_some() => Fate::DuplicateWithBan,
-            Some(_) => Fate::Duplicate,
-            None => Fate::CuRefNoTaken,
-        });
+        return fate_of_known(tx, organisation, contact, canonical.as_ref(), now);
     };
     if let Some(referral) = referral.filter(|_| referred_by.is_none()) {
         tx.insert_pending_referral(customer, referral)?;
@@ -189,6 +186,34 @@ fn insert(
         tx.insert_ban(customer, &ban.reason, ban.expires_at, now)?;
     }
     Ok(Fate::Imported)
+}
+
+/// What becomes of a contact that has something of a customer's.
+fn fate_of_known(
+    tx: &Tx<'_>,
+    organisation: OrganisationId,
+    contact: &Contact,
+    canonical: Option<&CanonicalEmail>,
+    now: Timestamp,
+) -> Result<Fate, StoreError> {
+    let by_email =
+        canonical.map(|canonical| tx.find_customer_by_email(organisation, canonical, now)).transpose()?.flatten();
+    let by_phone =
+        contact.phone.as_ref().map(|phone| tx.find_customer_by_phone(organisation, phone, now)).transpose()?.flatten();
+    let is_named = |owner: &CustomerRow| {
+        contact.cu_ref_no.as_ref().is_some_and(|cu_ref_no| cu_ref_no.as_str() == owner.account.cu_ref_no)
+    };
+    Ok(match (by_email, by_phone) {
+        (None, None) => Fate::Untaken(Untaken::CuRefNoTaken),
+        // Two people may share a telephone, and this is the other one, unless the row names the owner.
+        (None, Some(owner)) if canonical.is_some() && !is_named(&owner) => {
+            Fate::Untaken(Untaken::PhoneTaken(owner.account.cu_ref_no))
+        }
+        (by_email, by_phone) => {
+            let is_anybody_free = [by_email, by_phone].iter().flatten().any(|owner| owner.ban.is_none());
+            if contact.ban.is_some() && is_anybody_free { Fate::DuplicateWithBan } else { Fate::Duplicate }
+        }
+    })
 }
 
 /// Writes, and then rests so that a running server has its turn: for as long as the writing took, if there was one

@@ -39,8 +39,8 @@ pub(super) fn read_object(line: &[u8], unknown: &mut BTreeSet<String>) -> Record
     match record.and_then(|record| object.end().map(|()| record)) {
         Ok(record) => record,
         Err(error) => {
-            // What is another value than an object could be said at any length.
-            let cause = if error.is_data() { String::new() } else { format!(": {error}") };
+            // Of what was meant to be one, it helps to know where it breaks off.
+            let cause = if line.trim_ascii_start().starts_with(b"{") { format!(": {error}") } else { String::new() };
             // For the parser every line is the first.
             let cause = cause.rsplit_once(" at line ").map_or(cause.as_str(), |(cause, _)| cause);
             Record::unreadable(format!("not a JSON object{cause}"))

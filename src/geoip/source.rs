@@ -9,7 +9,7 @@ use maxminddb::MaxMindDbError;
 use super::database::Database;
 use super::facts::Fact;
 use super::networks::{BadLine, Networks};
-use crate::config::{FilePath, GeoIpConfig};
+use crate::config::GeoIpConfig;
 use crate::domain::{Flag, Timestamp};
 
 /// A file that the configuration names, and what for.
@@ -107,7 +107,7 @@ impl SourceFile {
             (Some(Flag::Hosting), &lists.hosting),
         ]
         .into_iter()
-        .flat_map(|(list, paths)| paths.iter().map(FilePath::get).map(move |path| Self { path: path.to_owned(), list }))
+        .flat_map(|(list, paths)| paths.iter().map(move |path| Self { path: path.to_path_buf(), list }))
         .collect()
     }
 

@@ -348,7 +348,7 @@ fn other_answers_tell_no_quota() {
 
 #[test]
 fn a_quota_of_nothing_is_no_quota() {
-    let app = spawn_app_with("[rate_limit]\nprod.requests = 0\ndev.burst = 0");
+    let app = spawn_app_with("[rate_limit]\nprod.requests = 0\ndev.requests = 0");
     for key in [SHOP, SHOP_DEV] {
         for _ in 0..100 {
             let reply = app.client(key).ping();

@@ -49,17 +49,22 @@ pub fn try_to_start_process(folder: TempDir, level: Option<&str>) -> Result<Test
     let mut child = command.spawn().unwrap();
     let (log, log_reader) = collect_lines(child.stderr.take().unwrap());
     let (output, output_reader) = collect_lines(child.stdout.take().unwrap());
-    // The first line on standard output says where the service listens.
-    eventually(|| output.lock().unwrap().contains('\n') || log_reader.is_finished());
-    let welcome = output.lock().unwrap().clone();
-    let address = welcome.split("http://").nth(1).and_then(|rest| rest.split_whitespace().next());
-    let Some(address) = address.map(|address| address.parse().unwrap()) else {
+    eventually(|| address_in(&log.lock().unwrap()).is_some() || log_reader.is_finished());
+    let address = address_in(&log.lock().unwrap());
+    let Some(address) = address else {
         child.kill().unwrap();
         child.wait().unwrap();
         log_reader.join().unwrap();
         return Err(log.lock().unwrap().clone());
     };
     Ok(TestProcess { address, folder, child, output, log, readers: vec![output_reader, log_reader] })
+}
+
+/// Where the service listens, as it has logged in either form.
+fn address_in(log: &str) -> Option<SocketAddr> {
+    let lines = log.lines().filter(|line| line.contains("listening"));
+    let addresses = lines.filter_map(|line| line.split_once("address"));
+    addresses.flat_map(|(_, rest)| rest.split([' ', '=', '"'])).find_map(|word| word.parse().ok())
 }
 
 /// `magic-auth serve` with the configuration in `folder`, and nothing from the environment.
@@ -125,7 +130,6 @@ impl TestProcess {
 
     /// Where it tells of its health, as it has logged.
     pub fn admin_address(&self) -> SocketAddr {
-        // The log comes a moment later than the welcome.
         eventually(|| self.log().contains("health and metrics"));
         let log = self.log();
         let line = log.lines().find(|line| line.contains("health and metrics")).unwrap();

@@ -3,7 +3,7 @@
 use magic_auth::domain::Refusal;
 use serde_json::Value;
 
-use crate::app::{Client, RIVAL, spawn_app, spawn_app_with};
+use crate::app::{Client, spawn_app, spawn_app_with};
 
 const README: &str = include_str!("../../README.md");
 const DEMO_KEY: &str = "PRODPGrFxpGEtrOZfuWhnoJohUYBXuOE";
@@ -71,7 +71,7 @@ fn it_names_every_field_that_a_command_prints() {
     let (more, export, backup) = (file("more.csv"), file("export.csv"), file("backup.db"));
     for command in [
         &["key", "create", "--kind", "dev", "--organisation", "shop"][..],
-        &["key", "rotate", RIVAL],
+        &["key", "rotate", "ROOT0000"],
         &["key", "list"],
         &["customer", "list", "--organisation", "shop"],
         &["customer", "show", jan, "--organisation", "shop"],

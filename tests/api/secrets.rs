@@ -140,7 +140,7 @@ impl Secrets {
     fn use_the_command_line(&mut self) {
         let create = ["key", "create", "--organisation", "shop", "--kind", "prod", "--only", "logout"];
         let old = self.cli(&create).trim().to_owned();
-        let new = self.cli(&["key", "rotate", &old]).trim().to_owned();
+        let new = self.cli(&["key", "rotate", &old[28..]]).trim().to_owned();
         for key in [old, new] {
             assert_eq!(self.client(&key).sign_in("rocinante@barasek.com").status, 403);
             self.cli(&["key", "revoke", &key[28..]]);

@@ -1,15 +1,13 @@
 //! The real binary: as a server that can be killed or told to stop, and as a command that can be killed.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::ensure;
 
 use crate::client::Client;
 
@@ -51,7 +49,8 @@ impl Server {
 
     fn spawn_as(mut program: Command, folder: &Path) -> anyhow::Result<Self> {
         let log = File::options().create(true).append(true).open(folder.join(LOG))?;
-        let child = program.arg("serve").env("RUST_LOG", "warn").stdout(Stdio::piped()).stderr(log).spawn()?;
+        program.arg("serve").env("RUST_LOG", "warn,magic_auth::cli::serve=info");
+        let child = program.stdout(Stdio::null()).stderr(log).spawn()?;
         Ok(Self { child })
     }
 
@@ -63,10 +62,17 @@ impl Server {
     /// The same, of a program that becomes the [`binary`].
     pub fn start_as(program: Command, folder: &Path, key: &str) -> anyhow::Result<(Self, SocketAddr, Duration)> {
         let begin = Instant::now();
+        let log = || std::fs::read(folder.join(LOG)).unwrap_or_default();
+        let earlier = log().len();
         let mut server = Self::spawn_as(program, folder)?;
-        let output = server.child.stdout.take().context("it has no standard output")?;
-        let Ok(address) = told_address(output).recv_timeout(PATIENCE) else {
-            bail!("the server does not start: {}", std::fs::read_to_string(folder.join(LOG))?);
+        let address = loop {
+            let is_over = server.child.try_wait()?.is_some() || begin.elapsed() > PATIENCE;
+            let log = String::from_utf8_lossy(&log()[earlier..]).into_owned();
+            if let Some(address) = told_address(&log) {
+                break address;
+            }
+            ensure!(!is_over, "the server does not start: {log}");
+            std::thread::sleep(Duration::from_millis(2));
         };
         ensure!(Client::new(address, key).ping()?, "the server's own key is not in force");
         let took = begin.elapsed();
@@ -133,18 +139,10 @@ impl Drop for Server {
     }
 }
 
-/// Where the server says that it listens, in its first line. The rest is read too, so that it never waits for a reader.
-fn told_address(output: ChildStdout) -> Receiver<SocketAddr> {
-    let (tell, told) = channel();
-    std::thread::spawn(move || {
-        for line in BufReader::new(output).lines().map_while(Result::ok) {
-            let rest = line.split_once("listens on http://").map(|(_, rest)| rest);
-            if let Some(Ok(address)) = rest.and_then(|rest| rest.split(' ').next()).map(str::parse) {
-                let _ = tell.send(address);
-            }
-        }
-    });
-    told
+/// Where the server says that it listens.
+fn told_address(log: &str) -> Option<SocketAddr> {
+    let (address, _) = log.split_once("listening address=")?.1.split_once(' ')?;
+    address.parse().ok()
 }
 
 /// Runs a command, and gives what it printed when it ended well. It is killed after `limit`: then there is nothing.

@@ -1,9 +1,8 @@
 //! A shop's server as a process of its own on a folder of its own, with the shim between or without, and its client.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -116,26 +115,34 @@ impl<'s> Shop<'s> {
 
     /// Starts the server. When it ends instead, how.
     pub fn serve(&self) -> Result<Server, ExitStatus> {
+        let earlier = self.log().len();
         let log = File::options().append(true).create(true).open(self.folder.path().join("log")).unwrap();
         let mut child =
-            self.command().arg("serve").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
-        let mut output = BufReader::new(child.stdout.take().unwrap());
-        let mut welcome = String::new();
-        output.read_line(&mut welcome).unwrap();
-        let Some((_, rest)) = welcome.split_once("http://") else { return Err(child.wait().unwrap()) };
-        let address = rest.split_whitespace().next().unwrap();
+            self.command().arg("serve").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let address = loop {
+            let end = child.try_wait().unwrap();
+            let log = self.log();
+            if let Some((address, _)) =
+                log[earlier..].split_once("listening address=").and_then(|(_, rest)| rest.split_once(' '))
+            {
+                break address.to_owned();
+            }
+            if let Some(status) = end {
+                return Err(status);
+            }
+            thread::sleep(Duration::from_millis(2));
+        };
         let config = ureq::Agent::config_builder().timeout_global(Some(CLIENT_TIMEOUT)).proxy(None);
         // When the clock runs ahead, the server closes connections that have been idle for long by its clock.
         let config = config.max_idle_connections(0);
         let agent = config.http_status_as_error(false).build().into();
-        Ok(Server { child, _output: output, agent, url: format!("http://{address}/api/v1") })
+        Ok(Server { child, agent, url: format!("http://{address}/api/v1") })
     }
 }
 
 /// A running server. It is killed when it goes out of scope.
 pub struct Server {
     child: Child,
-    _output: BufReader<ChildStdout>,
     agent: ureq::Agent,
     url: String,
 }
@@ -182,7 +189,6 @@ impl Server {
     /// Whether it says on the operator's port, which is in its log, that sign-ins would succeed.
     pub fn is_ready(&self, shop: &Shop<'_>) -> bool {
         let address = || Some(shop.log().split_once("health and metrics address=")?.1.split_once('\n')?.0.to_owned());
-        // The log comes a moment later than the welcome.
         let address = (0..1_000).map(|_| thread::sleep(Duration::from_millis(10))).find_map(|()| address()).unwrap();
         let url = format!("http://{address}/health/ready");
         Answer::read(self.agent.get(url).call()).unwrap().status == 200

@@ -8,8 +8,9 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::Context;
+use super::organisation::find_organisation;
 use super::output::{or_dash, table};
-use super::{Context, find_organisation};
 use crate::config::Period;
 use crate::domain::{CanonicalEmail, ClientIp, EmailAddress, Outcome, Timestamp};
 use crate::store::{AttemptFilter, AttemptRow, IpOrigin, Person, StoreError, Tx};
@@ -20,7 +21,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "NAME")]
     organisation: Option<String>,
     /// Only for this address, in any spelling, and for those that its customer had before
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", allow_hyphen_values = true)]
     email: Option<String>,
     /// Only from this address
     #[arg(long, value_parser = ClientIp::parse)]

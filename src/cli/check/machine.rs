@@ -61,13 +61,11 @@ fn check_wal(size: u64) -> Finding {
 /// A backup beside the database, or an upgrade of all its rows, needs its size once more.
 fn check_disk(free: u64, whole: u64) -> Finding {
     let needed = whole.max(LITTLE_SPACE);
-    let state = match free {
-        ..NO_SPACE => State::Wrong,
-        _ => State::warning_unless(free >= needed),
-    };
-    let message = match state {
-        State::Ok => format!("{} free, and the database has {}", HumanBytes(free), HumanBytes(whole)),
-        _ => format!("{} free, less than {}: make room", HumanBytes(free), HumanBytes(needed)),
+    let short_of = |limit| format!("{} free, less than {}", HumanBytes(free), HumanBytes(limit));
+    let (state, message) = match free {
+        ..NO_SPACE => (State::Wrong, short_of(NO_SPACE) + ": sign-ins fail now or soon (E001): make room"),
+        _ if free < needed => (State::Warning, short_of(needed) + ": make room"),
+        _ => (State::Ok, format!("{} free, and the database has {}", HumanBytes(free), HumanBytes(whole))),
     };
     Finding::new("disk", state, message)
 }
@@ -121,6 +119,8 @@ mod tests {
             assert_eq!(check_disk(free, whole).state, state, "{free} {whole}");
         }
         assert_eq!(check_disk(GIB / 2, 3 * GIB).message, "512.00 MiB free, less than 3.00 GiB: make room");
+        let message = "2.90 MiB free, less than 16.00 MiB: sign-ins fail now or soon (E001): make room";
+        assert_eq!(check_disk(3_040_870, 3 * GIB).message, message);
     }
 
     #[test]

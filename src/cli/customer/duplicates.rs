@@ -10,17 +10,17 @@ use serde::Serialize;
 use serde::ser::{SerializeSeq as _, Serializer as _};
 
 use super::for_each_page;
+use crate::cli::Context;
+use crate::cli::organisation::OrganisationArg;
 use crate::cli::output::{NOT_PRINTED, fixed_line, print_line};
-use crate::cli::{Context, find_organisation};
 use crate::domain::{Canonicalization, CustomerId, EmailAddress, OrganisationId, Timestamp};
 use crate::store::{CustomerRow, Database};
 
 #[derive(Args)]
 #[command(after_help = "This changes nothing. Decide what to do about them before you change the setting.")]
 pub(in crate::cli) struct Arguments {
-    /// The organisation; may be left out when there is only one
-    #[arg(long, value_name = "NAME")]
-    organisation: Option<String>,
+    #[command(flatten)]
+    organisation: OrganisationArg,
     /// The setting of `email.canonicalization` that you are considering
     #[arg(long, value_name = "SETTING", default_value = "provider")]
     canonicalization: Setting,
@@ -44,7 +44,7 @@ impl From<Setting> for Canonicalization {
 pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()> {
     let now = context.clock.now();
     let mut database = context.open_database()?;
-    let organisation = database.read(|tx| find_organisation(tx, arguments.organisation.as_deref()))?;
+    let organisation = database.read(|tx| arguments.organisation.find(tx))?;
     let addresses = list_addresses(context, &mut database, organisation, arguments.canonicalization.into())?;
     let groups = groups(&addresses).into_iter().map(|group| read_group(&mut database, group, now));
     // Whoever was erased meanwhile falls together with nobody.

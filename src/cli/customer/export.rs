@@ -10,17 +10,17 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::for_each_page;
+use crate::cli::organisation::OrganisationArg;
 use crate::cli::output::{NOT_PRINTED, counted};
-use crate::cli::{Context, find_organisation, is_stream};
+use crate::cli::{Context, is_stream};
 use crate::contacts::{ContactWriter, Form, is_export};
 use crate::domain::OrganisationId;
 use crate::store::{Database, place_of, refuse_files_of, sync, temporary_beside};
 
 #[derive(Args)]
 pub(in crate::cli) struct Arguments {
-    /// Whose customers; may be left out when there is only one organisation
-    #[arg(long, value_name = "NAME")]
-    organisation: Option<String>,
+    #[command(flatten)]
+    organisation: OrganisationArg,
     /// The form of the file [default: by its name, .jsonl or .ndjson; else CSV]
     #[arg(long)]
     format: Option<FileFormat>,
@@ -43,7 +43,7 @@ struct Exported<'f> {
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()> {
     let mut database = context.open_database()?;
-    let organisation = database.read(|tx| find_organisation(tx, arguments.organisation.as_deref()))?;
+    let organisation = database.read(|tx| arguments.organisation.find(tx))?;
     let (file, form) = (arguments.file.as_path(), form(context, arguments));
     if is_stream(file) {
         let written = write(context, &mut database, organisation, form, io::stdout().lock());

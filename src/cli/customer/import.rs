@@ -12,6 +12,7 @@ use serde::Serialize;
 use tempfile::TempDir;
 
 use crate::cli::interrupt::Interrupt;
+use crate::cli::organisation::OrganisationArg;
 use crate::cli::output::{counted, note};
 use crate::cli::{Context, is_stream};
 use crate::config::NewCustomerEmail;
@@ -21,9 +22,8 @@ use crate::store::{Database, OpenError, back_up, folder_of, real_path};
 
 #[derive(Args)]
 pub(in crate::cli) struct Arguments {
-    /// Whose customers; may be left out when there is only one organisation
-    #[arg(long, value_name = "NAME")]
-    organisation: Option<String>,
+    #[command(flatten)]
+    organisation: OrganisationArg,
     /// The country of telephone numbers without a code, such as CZ
     #[arg(long, value_name = "COUNTRY")]
     default_country: Option<Country>,
@@ -245,7 +245,11 @@ impl Rejected {
     /// Who is a customer already is no reject, also where the ban is told.
     fn add_untaken(&mut self, rows: &[(Row, Untaken)], progress: &Progress) -> anyhow::Result<()> {
         rows.iter().try_for_each(|(row, untaken)| match untaken {
-            Untaken::Contact => self.add(row, "cuRefNo: belongs, or once belonged, to another customer", progress),
+            Untaken::CuRefNoTaken => self.add(row, "cuRefNo: belongs, or once belonged, to another customer", progress),
+            Untaken::PhoneTaken(owner) => {
+                let problem = format!("phone: belongs to {owner}; leave it out to import this customer");
+                self.add(row, &problem, progress)
+            }
             Untaken::Ban => {
                 progress.tell(row, "is a customer already, so the ban was not set: see magic-auth customer ban");
                 Ok(())
@@ -267,11 +271,11 @@ struct Target {
 
 impl Target {
     fn open(context: &Context, arguments: &Arguments) -> anyhow::Result<Self> {
-        let path = &context.config.database.path;
+        let path: &Path = &context.config.database.path;
         let copy = if arguments.dry_run { Some(copy_of(path)?) } else { None };
         let copied = copy.as_ref().map(|folder| folder.path().join(COPY));
-        let place = copied.as_ref().unwrap_or(path);
-        let (database, organisation) = context.open_organisation(place, arguments.organisation.as_deref())?;
+        let place = copied.as_deref().unwrap_or(path);
+        let (database, organisation) = context.open_organisation(place, &arguments.organisation)?;
         Ok(Self { database, organisation, _copy: copy })
     }
 }

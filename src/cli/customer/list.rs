@@ -6,17 +6,17 @@ use serde::Serialize;
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 
+use crate::cli::Context;
+use crate::cli::organisation::OrganisationArg;
 use crate::cli::output::{or_dash, table};
-use crate::cli::{Context, find_organisation};
 use crate::config::Period;
 use crate::domain::{CuRefNo, Timestamp};
 use crate::store::{CustomerFilter, CustomerRow};
 
 #[derive(Args)]
 pub(in crate::cli) struct Arguments {
-    /// Whose customers; may be left out when there is only one organisation
-    #[arg(long, value_name = "NAME")]
-    organisation: Option<String>,
+    #[command(flatten)]
+    organisation: OrganisationArg,
     /// Only those who are banned
     #[arg(long)]
     banned: bool,
@@ -50,7 +50,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()
         })
     };
     let customers: Vec<ListedCustomer> = context.open_database()?.read(|tx| {
-        let organisation = find_organisation(tx, arguments.organisation.as_deref())?;
+        let organisation = arguments.organisation.find(tx)?;
         let after = match &arguments.after {
             Some(after) => {
                 let found = tx.find_customer_by_cu_ref_no(organisation, after, now)?;

@@ -14,7 +14,8 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 
-use super::{Context, find_organisation};
+use super::Context;
+use super::organisation::OrganisationArg;
 use crate::config::Period;
 use crate::domain::{
     BanReason, CanonicalEmail, Canonicalization, CuRefNo, EmailAddress, Mailbox, OrganisationId, PhoneNumber, Timestamp,
@@ -60,7 +61,7 @@ pub(super) enum Command {
         #[command(flatten)]
         who: Who,
         /// The new address
-        #[arg(value_name = "ADDRESS", value_parser = EmailAddress::parse)]
+        #[arg(value_name = "ADDRESS", value_parser = EmailAddress::parse, allow_hyphen_values = true)]
         address: EmailAddress,
     },
     /// Forget a person for good: only the cuRefNo stays
@@ -73,11 +74,10 @@ pub(super) enum Command {
 
 #[derive(Args)]
 pub(super) struct Who {
-    /// The customer's organisation; may be left out when there is only one
-    #[arg(long, value_name = "NAME")]
-    organisation: Option<String>,
+    #[command(flatten)]
+    organisation: OrganisationArg,
     /// The customer's e-mail address, in any spelling, telephone number such as +420777123456, or cuRefNo
-    #[arg(value_name = "EMAIL|PHONE|CUREFNO")]
+    #[arg(value_name = "EMAIL|PHONE|CUREFNO", allow_hyphen_values = true)]
     customer: String,
 }
 
@@ -199,7 +199,7 @@ fn mailboxes(forms: &[CanonicalEmail], organisation: OrganisationId) -> Vec<Mail
 }
 
 fn find(context: &Context, tx: &Tx<'_>, who: &Who) -> anyhow::Result<CustomerRow> {
-    let organisation = find_organisation(tx, who.organisation.as_deref())?;
+    let organisation = who.organisation.find(tx)?;
     let now = context.clock.now();
     let found = if who.customer.contains('@') {
         let email = EmailAddress::parse(&who.customer).with_context(|| format!("{:?}", who.customer))?;

@@ -9,8 +9,9 @@ use clap::Args;
 use humantime::format_duration;
 use serde::Serialize;
 
+use crate::cli::Context;
+use crate::cli::organisation::OrganisationArg;
 use crate::cli::output::table;
-use crate::cli::{Context, find_organisation};
 use crate::config::{Guest, NewCustomerEmail, SignInConfig, UnknownEmail};
 use crate::domain::{ClientIp, EmailAddress, EmailError, Outcome, Refusal};
 use crate::geoip::GeoIp;
@@ -26,14 +27,13 @@ This does not count as an attempt and changes nothing. Attempts of the last seco
 about the throttle. The key and its quota are not considered: with a ROOT key, nothing is throttled; with a DEV_ key, \
 sandbox addresses (such as ok@magic.test) give the answer that they are named after.")]
 pub(in crate::cli) struct Arguments {
-    /// The organisation; may be left out when there is only one
-    #[arg(long, value_name = "NAME")]
-    organisation: Option<String>,
+    #[command(flatten)]
+    organisation: OrganisationArg,
     /// The customer's address, as in `customerRealIp` [default: none]
     #[arg(long, value_parser = ClientIp::parse)]
     ip: Option<ClientIp>,
     /// The e-mail address, as it would be sent
-    #[arg(value_name = "EMAIL")]
+    #[arg(value_name = "EMAIL", allow_hyphen_values = true)]
     email: String,
 }
 
@@ -70,7 +70,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> anyhow::Result<()
 
 /// Asks all the rules in the contract's order, on one state of the database.
 fn tell(context: &Context, arguments: &Arguments, tx: &Tx<'_>) -> anyhow::Result<Told> {
-    let organisation = find_organisation(tx, arguments.organisation.as_deref())?;
+    let organisation = arguments.organisation.find(tx)?;
     let (policy, now) = (&context.config.sign_in, context.clock.now());
     let email = match EmailAddress::parse(&arguments.email) {
         Ok(email) => email,

@@ -9,6 +9,7 @@ use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
 
 use super::Context;
+use super::organisation::OrganisationArg;
 use crate::config::Period;
 use crate::domain::{ApiKey, KeyKind, Permission, Permissions, Timestamp};
 use crate::keys;
@@ -18,9 +19,8 @@ use crate::store::{KeyRow, KeySource, NewKey};
 pub(super) enum Command {
     /// Make a key and print it: the only time that it is shown
     Create {
-        /// The key's organisation; may be left out when there is only one
-        #[arg(long, value_name = "NAME")]
-        organisation: Option<String>,
+        #[command(flatten)]
+        organisation: OrganisationArg,
         /// What the key is for: `root` has no quota and no throttle
         #[arg(long)]
         kind: Kind,
@@ -35,10 +35,10 @@ pub(super) enum Command {
     List,
     /// Replace a key: print a new one like it, and let the old one expire after a while
     Rotate {
-        /// Its last four characters, as `key list` shows them, with or without the prefix; or the whole key
+        /// Its last four characters, as `key list` shows them, with or without the prefix
         #[arg(value_name = "HINT")]
         hint: String,
-        /// For how long the old key stays in force, unless it expires before
+        /// For how long the old key stays in force, but never longer than its own expiry
         #[arg(long, value_name = "PERIOD", default_value = "24h")]
         overlap: Period,
     },
@@ -76,7 +76,7 @@ pub(super) fn run(context: &Context, command: Command) -> anyhow::Result<()> {
     match command {
         Command::Create { organisation, kind, expires, only } => {
             let permissions = only.map_or(Permissions::ALL, Permissions::only);
-            create(context, organisation.as_deref(), kind.into(), &permissions, expires)
+            create(context, &organisation, kind.into(), &permissions, expires)
         }
         Command::List => list::run(context),
         Command::Rotate { hint, overlap } => rotate::run(context, &hint, overlap),
@@ -93,12 +93,12 @@ struct Created<'k> {
 
 fn create(
     context: &Context,
-    name: Option<&str>,
+    organisation: &OrganisationArg,
     kind: KeyKind,
     permissions: &Permissions,
     expires: Option<Period>,
 ) -> anyhow::Result<()> {
-    let (mut database, organisation) = context.open_organisation(&context.config.database.path, name)?;
+    let (mut database, organisation) = context.open_organisation(&context.config.database.path, organisation)?;
     let now = context.clock.now();
     let key = ApiKey::generate(kind);
     let expires_at = expires.map(|period| now + period.get());
@@ -124,7 +124,7 @@ fn revoke(context: &Context, hint: &str) -> anyhow::Result<()> {
         // Those in force are meant first. One that has only left the configuration would come back with it.
         let are_all_revoked = keys.iter().filter(|row| is_named(row, hint)).all(is_revoked);
         let can = |row: &KeyRow| !is_revoked(row) || (are_all_revoked && row.source == KeySource::Config);
-        let row = find_by_hint(keys, hint, now, can)?;
+        let row = find_by_hint(keys, hint, now, can, "give the whole key")?;
         tx.revoke_key(row.id, now)?;
         anyhow::Ok(row)
     })?;
@@ -132,12 +132,13 @@ fn revoke(context: &Context, hint: &str) -> anyhow::Result<()> {
     context.output.done(format!("Revoked {}.", name(&revoked)))
 }
 
-/// The one key that the hint names, of those that `can` be meant.
+/// The one key that the hint names, of those that `can` be meant; `advice` is for when even the prefix does not tell which.
 fn find_by_hint(
     rows: Vec<KeyRow>,
     hint: &str,
     now: Timestamp,
     can: impl Fn(&KeyRow) -> bool,
+    advice: &str,
 ) -> anyhow::Result<KeyRow> {
     let meant = rows.into_iter().filter(|row| is_named(row, hint));
     let (mut matching, others): (Vec<_>, Vec<_>) = meant.partition(can);
@@ -149,7 +150,7 @@ fn find_by_hint(
         }
         _ => {
             let shown: Vec<_> = matching.iter().map(name).collect();
-            bail!("several keys end like this: add the prefix, or give the whole key: {}", shown.join(", "))
+            bail!("several keys end like this: add the prefix, or {advice}: {}", shown.join(", "))
         }
     }
     .context("there is no such key: see magic-auth key list")

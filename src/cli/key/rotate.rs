@@ -26,10 +26,19 @@ struct Replaced {
 }
 
 pub(super) fn run(context: &Context, hint: &str, overlap: Period) -> anyhow::Result<()> {
+    if ApiKey::parse(hint).is_ok() {
+        bail!(
+            "name the key by its last four characters (see magic-auth key list): others on this machine can read what \
+             stands on a command line, and the key stays in force for now"
+        );
+    }
     let now = context.clock.now();
     let end = now + overlap.get();
     let (old, new, expires_at) = context.open_database()?.write(|tx| {
-        let old = find_by_hint(tx.list_keys()?, hint, now, |row| row.state(now) == KeyState::Active)?;
+        let old = {
+            let advice = "create another, then revoke this one";
+            find_by_hint(tx.list_keys()?, hint, now, |row| row.state(now) == KeyState::Active, advice)?
+        };
         // The file would no longer control it, and everybody knows it.
         if ApiKey::is_digest_of_demo(&old.digest) {
             bail!(

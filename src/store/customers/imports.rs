@@ -1,9 +1,8 @@
-//! What only an import does: it asks who is there, and remembers referrals until their referrer has come.
+//! What only an import does: it remembers referrals until their referrer has come.
 
 use rusqlite::params;
 
-use crate::domain::{CanonicalEmail, CuRefNo, CustomerId, OrganisationId, PhoneNumber, Timestamp};
-use crate::store::bans::{is_active_ban, is_banned};
+use crate::domain::{CuRefNo, CustomerId, OrganisationId};
 use crate::store::{StoreError, Tx};
 
 /// A referral whose referrer has come.
@@ -16,24 +15,6 @@ pub struct PendingReferral {
 }
 
 impl Tx<'_> {
-    /// Whether a ban is in force of who owns the address or the telephone number, or of both; `None`: nobody does.
-    pub fn is_contact_banned(
-        &self,
-        organisation: OrganisationId,
-        canonical: Option<&CanonicalEmail>,
-        phone: Option<&PhoneNumber>,
-        now: Timestamp,
-    ) -> Result<Option<bool>, StoreError> {
-        let sql = concat!(
-            "SELECT ",
-            is_banned!(),
-            " FROM customers AS c WHERE c.organisation_id = ?2 AND c.email_canonical = ?3 UNION ALL SELECT ",
-            is_banned!(),
-            " FROM customers AS c WHERE c.organisation_id = ?2 AND c.phone = ?4 ORDER BY 1 LIMIT 1",
-        );
-        self.find(sql, params![now, organisation, canonical, phone], |row| row.get(0))
-    }
-
     /// Remembers who is to be recorded as the customer's referrer once there is such a customer.
     pub fn insert_pending_referral(&self, customer: CustomerId, referrer: &CuRefNo) -> Result<(), StoreError> {
         let sql = "INSERT INTO pending_referrals (customer_id, cu_ref_no) VALUES (?1, ?2)";

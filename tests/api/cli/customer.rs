@@ -473,3 +473,38 @@ fn refusals_of_the_last_second_go_along_to_the_new_address() {
     eventually(|| app.count("SELECT sum(count) FROM login_attempts WHERE customer_id = 1") == 5);
     assert_eq!(app.count("SELECT count(*) FROM login_attempts WHERE email IS NOT NULL OR customer_id IS NULL"), 0);
 }
+
+#[test]
+fn an_address_that_begins_with_a_dash_is_an_address() {
+    let app = spawn_app();
+    let addresses = ["-h@shop.example", "--yes@shop.example", "-x@shop.example"];
+    for address in addresses {
+        let identity = app.shop().identity(address);
+        customer(&app, "sign-out", address, &[]);
+        assert!(!app.shop().is_logged_in(&identity));
+        assert!(customer(&app, "ban", address, &["--reason", "fraud"]).starts_with(&format!("Banned {address} (")));
+        assert_eq!(app.shop().sign_in(address).json()["errorCode"], "E005");
+        assert!(customer(&app, "show", address, &[]).contains(&format!(" {address}\n")));
+        assert!(customer(&app, "why", address, &["--ip", "1.1.1.1"]).contains("Answer: E005"));
+        let attempts: Value = serde_json::from_str(&app.cli_ok(&["attempts", "--email", address, "--json"])).unwrap();
+        assert_eq!(attempts.as_array().unwrap().len(), 2);
+    }
+    customer(&app, "set-email", addresses[0], &["-new@shop.example"]);
+    assert!(refused(&app, "show", addresses[0]).contains("there is no customer -h@shop.example"));
+    customer(&app, "erase", "-new@shop.example", &["--yes"]);
+    customer(&app, "erase", addresses[1], &["--yes"]);
+    assert!(refused(&app, "show", addresses[1]).contains("there is no customer --yes@shop.example"));
+}
+
+#[test]
+fn options_stand_before_and_behind_an_address() {
+    let app = spawn_app();
+    app.shop().sign_in(JAN);
+    for arguments in [
+        ["customer", "ban", JAN, "--organisation", "shop", "--keep-sessions", "--reason", "fraud"],
+        ["customer", "ban", "--reason", "fraud", "--organisation", "shop", "--keep-sessions", JAN],
+    ] {
+        app.cli_ok(&arguments[..]);
+    }
+    assert!(app.cli_ok(&["customer", "ban", "-h"]).starts_with("Ban a customer (E005) and end all sessions\n"));
+}

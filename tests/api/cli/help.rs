@@ -165,7 +165,7 @@ fn the_help_of_key_create() {
     Options:
           --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults if
                                  there is none] [env: MAGIC_AUTH_CONFIG]
-          --organisation <NAME>  The key's organisation; may be left out when there is only one
+          --organisation <NAME>  The organisation; may be left out when there is only one
           --json                 Print JSON instead of a table
           --kind <KIND>          What the key is for: `root` has no quota and no throttle [possible
                                  values: prod, dev, root]
@@ -199,14 +199,13 @@ fn the_help_of_key_rotate() {
     Usage: magic-auth key rotate [OPTIONS] <HINT>
 
     Arguments:
-      <HINT>  Its last four characters, as `key list` shows them, with or without the prefix; or the
-              whole key
+      <HINT>  Its last four characters, as `key list` shows them, with or without the prefix
 
     Options:
           --config <PATH>     The configuration file [default: ./config.toml, or built-in defaults if
                               there is none] [env: MAGIC_AUTH_CONFIG]
-          --overlap <PERIOD>  For how long the old key stays in force, unless it expires before
-                              [default: 24h]
+          --overlap <PERIOD>  For how long the old key stays in force, but never longer than its own
+                              expiry [default: 24h]
           --json              Print JSON instead of a table
       -h, --help              Print help
     ");
@@ -278,7 +277,7 @@ fn the_help_of_customer_show() {
     Options:
           --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults if
                                  there is none] [env: MAGIC_AUTH_CONFIG]
-          --organisation <NAME>  The customer's organisation; may be left out when there is only one
+          --organisation <NAME>  The organisation; may be left out when there is only one
           --json                 Print JSON instead of a table
       -h, --help                 Print help
     ");
@@ -298,7 +297,7 @@ fn the_help_of_customer_ban() {
     Options:
           --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults if
                                  there is none] [env: MAGIC_AUTH_CONFIG]
-          --organisation <NAME>  The customer's organisation; may be left out when there is only one
+          --organisation <NAME>  The organisation; may be left out when there is only one
           --json                 Print JSON instead of a table
           --reason <TEXT>        Why; kept with the ban and shown to operators only
           --for <PERIOD>         For how long, such as 7d [default: until it is lifted]
@@ -321,7 +320,7 @@ fn the_help_of_customer_unban() {
     Options:
           --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults if
                                  there is none] [env: MAGIC_AUTH_CONFIG]
-          --organisation <NAME>  The customer's organisation; may be left out when there is only one
+          --organisation <NAME>  The organisation; may be left out when there is only one
           --json                 Print JSON instead of a table
       -h, --help                 Print help
     ");
@@ -341,7 +340,7 @@ fn the_help_of_customer_authorize() {
     Options:
           --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults if
                                  there is none] [env: MAGIC_AUTH_CONFIG]
-          --organisation <NAME>  The customer's organisation; may be left out when there is only one
+          --organisation <NAME>  The organisation; may be left out when there is only one
           --json                 Print JSON instead of a table
       -h, --help                 Print help
     ");
@@ -361,7 +360,7 @@ fn the_help_of_customer_deauthorize() {
     Options:
           --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults if
                                  there is none] [env: MAGIC_AUTH_CONFIG]
-          --organisation <NAME>  The customer's organisation; may be left out when there is only one
+          --organisation <NAME>  The organisation; may be left out when there is only one
           --json                 Print JSON instead of a table
       -h, --help                 Print help
     ");
@@ -381,7 +380,7 @@ fn the_help_of_customer_sign_out() {
     Options:
           --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults if
                                  there is none] [env: MAGIC_AUTH_CONFIG]
-          --organisation <NAME>  The customer's organisation; may be left out when there is only one
+          --organisation <NAME>  The organisation; may be left out when there is only one
           --json                 Print JSON instead of a table
       -h, --help                 Print help
     ");
@@ -397,7 +396,7 @@ fn the_help_of_customer_list() {
     Options:
           --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults if
                                  there is none] [env: MAGIC_AUTH_CONFIG]
-          --organisation <NAME>  Whose customers; may be left out when there is only one organisation
+          --organisation <NAME>  The organisation; may be left out when there is only one
           --banned               Only those who are banned
           --json                 Print JSON instead of a table
           --guests               Only guests
@@ -426,7 +425,7 @@ fn the_help_of_customer_set_email() {
     Options:
           --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults if
                                  there is none] [env: MAGIC_AUTH_CONFIG]
-          --organisation <NAME>  The customer's organisation; may be left out when there is only one
+          --organisation <NAME>  The organisation; may be left out when there is only one
           --json                 Print JSON instead of a table
       -h, --help                 Print help
     ");
@@ -446,7 +445,7 @@ fn the_help_of_customer_erase() {
     Options:
           --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults if
                                  there is none] [env: MAGIC_AUTH_CONFIG]
-          --organisation <NAME>  The customer's organisation; may be left out when there is only one
+          --organisation <NAME>  The organisation; may be left out when there is only one
           --json                 Print JSON instead of a table
           --yes                  Do not ask
       -h, --help                 Print help
@@ -466,8 +465,7 @@ fn the_help_of_customer_import() {
     Options:
           --config <PATH>              The configuration file [default: ./config.toml, or built-in
                                        defaults if there is none] [env: MAGIC_AUTH_CONFIG]
-          --organisation <NAME>        Whose customers; may be left out when there is only one
-                                       organisation
+          --organisation <NAME>        The organisation; may be left out when there is only one
           --default-country <COUNTRY>  The country of telephone numbers without a code, such as CZ
           --json                       Print JSON instead of a table
           --dry-run                    Say what would be done, and change nothing in the database
@@ -490,7 +488,7 @@ fn the_help_of_customer_export() {
     Options:
           --config <PATH>        The configuration file [default: ./config.toml, or built-in defaults if
                                  there is none] [env: MAGIC_AUTH_CONFIG]
-          --organisation <NAME>  Whose customers; may be left out when there is only one organisation
+          --organisation <NAME>  The organisation; may be left out when there is only one
           --format <FORMAT>      The form of the file [default: by its name, .jsonl or .ndjson; else
                                  CSV] [possible values: csv, jsonl]
           --json                 Print JSON instead of a table

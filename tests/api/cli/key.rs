@@ -82,7 +82,7 @@ fn a_key_that_was_not_shown_is_an_error_that_says_what_to_do() {
     let app = spawn_app();
     let create = ["key", "create", "--organisation", "shop", "--kind", "dev"];
     assert_snapshot!(error_without_reader(&app, &create), @"magic-auth: the key DEV_…HINT was made but not shown (cannot write to standard output: Broken pipe (os error 32)): revoke it");
-    assert_snapshot!(error_without_reader(&app, &["key", "rotate", SHOP]), @"magic-auth: the key PROD…HINT was made but not shown (cannot write to standard output: Broken pipe (os error 32)): revoke it and create another (magic-auth key create) before PROD…0000 of shop expires at 0000-00-00T00:00:00.000Z");
+    assert_snapshot!(error_without_reader(&app, &["key", "rotate", "ROOT0000"]), @"magic-auth: the key ROOT…HINT was made but not shown (cannot write to standard output: Broken pipe (os error 32)): revoke it and create another (magic-auth key create) before ROOT…0000 of shop expires at 0000-00-00T00:00:00.000Z");
 }
 
 #[test]

@@ -46,6 +46,14 @@ fn a_page_says_what_help_says() {
 }
 
 #[test]
+fn the_pages_name_the_variable_of_the_environment() {
+    let folder = folder_with("");
+    cli(&folder, &["man", folder.path().to_str().unwrap()]);
+    let page = std::fs::read_to_string(folder.path().join("magic-auth.1")).unwrap();
+    assert!(page.contains("MAGIC_AUTH_CONFIG"), "{page}");
+}
+
+#[test]
 fn the_folder_must_be_there() {
     let folder = folder_with("");
     let missing = folder.path().join("man1");

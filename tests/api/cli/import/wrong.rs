@@ -43,6 +43,16 @@ fn each_wrong_value_is_told_with_its_line_and_field_and_the_others_are_imported(
 }
 
 #[test]
+fn a_header_of_one_column_is_separated_by_commas() {
+    assert_snapshot!(imported(&shop(), "email\njan@x.com,Jan\neva@x.com\n"), @"
+    Imported 1 customer; there already: 0.
+    line 2: has 2 cells instead of 1
+    magic-auth: one row is wrong and was not imported
+    exit code 1
+    ");
+}
+
+#[test]
 fn lines_are_counted_as_an_editor_does() {
     let folder = shop();
     for end in ["\n", "\r\n"] {
@@ -74,7 +84,7 @@ fn lines_are_counted_as_an_editor_does() {
     assert_snapshot!(imported(&folder, json), @"
     Imported 1 customer; there already: 0.
     line 4: email: an e-mail address is a local part, one @ and a domain
-    line 6: not a JSON object: expected value
+    line 6: not a JSON object
     line 7: email: an e-mail address is a local part, one @ and a domain
     magic-auth: 3 rows are wrong and were not imported
     exit code 1
@@ -128,7 +138,7 @@ fn bytes_that_are_no_text_are_wrong_in_their_row_alone() {
     assert_snapshot!(imported(&folder, csv), @r#"
     Imported 1 customer; there already: 0.
     ignored columns: "x"
-    line 2: firstName: not UTF-8
+    line 2: firstName: not UTF-8: save the file as UTF-8
     line 4: email: the part before the @ is not 1 to 64 letters, digits and !#$%&'*+-/=?^_`{|}~ with single inner dots
     magic-auth: 2 rows are wrong and were not imported
     exit code 1

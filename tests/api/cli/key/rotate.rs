@@ -6,14 +6,19 @@ use insta::assert_snapshot;
 use serde_json::Value;
 
 use super::{DAY, create};
-use crate::app::{RIVAL, SHOP, SHOP_DEV, TestApp, spawn_app, spawn_app_with};
+use crate::app::{RIVAL, SHOP, SHOP_DEV, SHOP_ROOT, TestApp, spawn_app, spawn_app_with};
 use crate::cli::{error, without_times};
 
 const HOUR: Duration = Duration::from_hours(1);
 
+/// How `key rotate` is told which key.
+fn hint(key: &str) -> String {
+    key[..4].to_owned() + &key[key.len() - 4..]
+}
+
 /// Rotates the key and gives the new one, which alone stands on standard output, and what is said beside it.
 fn rotate_saying(app: &TestApp, key: &str, more: &[&str]) -> (String, String) {
-    let output = app.cli(&[&["key", "rotate", key], more].concat());
+    let output = app.cli(&[&["key", "rotate", &hint(key)], more].concat());
     assert!(output.status.success(), "{output:?}");
     let [printed, said] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
     let new = printed.strip_suffix('\n').unwrap();
@@ -85,7 +90,7 @@ fn the_new_key_has_organisation_kind_permissions_and_length_of_life_of_the_old_o
 #[test]
 fn a_key_that_never_expires_is_replaced_by_one_that_never_expires() {
     let app = spawn_app();
-    rotate(&app, SHOP, &[]);
+    rotate(&app, SHOP_ROOT, &[]);
     assert_eq!(app.count("SELECT count(*) FROM api_keys WHERE source = 'cli' AND expires_at IS NULL"), 1);
 }
 
@@ -94,7 +99,7 @@ fn a_key_is_rotated_once() {
     let app = spawn_app();
     let old = create(&app, "prod", &["--expires", "30d"]);
     let new = rotate(&app, &old, &["--overlap", "1h"]);
-    let again = error(&app.folder, &["key", "rotate", &old]);
+    let again = error(&app.folder, &["key", "rotate", &hint(&old)]);
     assert_snapshot!(without_times(&again).replace(&old[28..], "0000"), @"magic-auth: PROD…0000 of shop was already replaced at 0000-00-00T00:00:00.000Z: rotate the key that was created then (see magic-auth key list)");
     let newest = rotate(&app, &new, &[]);
     app.advance(DAY * 29);
@@ -104,31 +109,31 @@ fn a_key_is_rotated_once() {
 #[test]
 fn a_key_of_the_configuration_is_not_revived_by_a_restart() {
     let app = spawn_app();
-    let new = rotate(&app, SHOP, &["--overlap", "1h"]);
+    let new = rotate(&app, SHOP_ROOT, &["--overlap", "1h"]);
     let app = app.restart();
-    assert_eq!(let_in(&app, [SHOP, &new]), [true, true]);
+    assert_eq!(let_in(&app, [SHOP_ROOT, &new]), [true, true]);
     app.advance(HOUR);
     let app = app.restart();
-    assert_eq!(let_in(&app, [SHOP, &new]), [false, true]);
+    assert_eq!(let_in(&app, [SHOP_ROOT, &new]), [false, true]);
     // Nor does it matter any more whether the file has it.
-    app.edit_config(SHOP, "PRODanother000000000000000000000");
+    app.edit_config(SHOP_ROOT, "PRODanother000000000000000000000");
     let app = app.restart();
-    assert_eq!(let_in(&app, [SHOP, &new]), [false, true]);
+    assert_eq!(let_in(&app, [SHOP_ROOT, &new]), [false, true]);
 }
 
 #[test]
 fn taking_a_rotated_key_out_of_the_configuration_does_not_cut_the_overlap_short() {
     let app = spawn_app();
-    let new = rotate(&app, SHOP, &[]);
-    app.edit_config(SHOP, &new);
+    let new = rotate(&app, SHOP_ROOT, &[]);
+    app.edit_config(SHOP_ROOT, &new);
     let app = app.restart();
-    assert_eq!(let_in(&app, [SHOP, &new]), [true, true]);
+    assert_eq!(let_in(&app, [SHOP_ROOT, &new]), [true, true]);
 }
 
 #[test]
 fn it_says_beside_the_key_what_happens_with_the_old_one() {
     let app = spawn_app();
-    let (new, said) = rotate_saying(&app, "DEV_0000", &[]);
+    let (new, said) = rotate_saying(&app, SHOP_DEV, &[]);
     assert_snapshot!(said, @"DEV_…HINT replaces DEV_…0000 of shop, which stays in force until 0000-00-00T00:00:00.000Z. Remove the old one from the configuration, which no longer controls it.");
     let (_, said) = rotate_saying(&app, &new, &[]);
     assert_snapshot!(said.replace(&new[28..], "0000"), @"DEV_…HINT replaces DEV_…0000 of shop, which stays in force until 0000-00-00T00:00:00.000Z.");
@@ -140,7 +145,7 @@ fn it_says_beside_the_key_what_happens_with_the_old_one() {
 #[test]
 fn it_can_speak_json() {
     let app = spawn_app();
-    let output = app.cli(&["key", "rotate", SHOP_DEV, "--json"]);
+    let output = app.cli(&["key", "rotate", "DEV_0000", "--json"]);
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     let printed = String::from_utf8(output.stdout).unwrap();
     let json: Value = serde_json::from_str(&printed).unwrap();
@@ -159,16 +164,24 @@ fn it_can_speak_json() {
 }
 
 #[test]
+fn a_whole_key_does_not_stand_on_its_command_line() {
+    let app = spawn_app();
+    assert_snapshot!(error(&app.folder, &["key", "rotate", SHOP_DEV]), @"magic-auth: name the key by its last four characters (see magic-auth key list): others on this machine can read what stands on a command line, and the key stays in force for now");
+    assert_eq!(app.count("SELECT count(*) FROM api_keys WHERE source = 'cli'"), 0);
+}
+
+#[test]
 fn only_a_key_in_force_can_be_rotated() {
     let app = spawn_app();
     let keys = || app.count("SELECT count(*) FROM api_keys");
     let before = keys();
     assert_snapshot!(error(&app.folder, &["key", "rotate", "zzzz"]), @"magic-auth: there is no such key: see magic-auth key list");
-    assert_snapshot!(error(&app.folder, &["key", "rotate", "PROD0000"]), @"magic-auth: several keys end like this: add the prefix, or give the whole key: PROD…0000 of shop, PROD…0000 of rival");
+    assert_snapshot!(error(&app.folder, &["key", "rotate", "PROD0000"]), @"magic-auth: several keys end like this: add the prefix, or create another, then revoke this one: PROD…0000 of shop, PROD…0000 of rival");
     app.cli_ok(&["key", "revoke", SHOP]);
-    assert_snapshot!(error(&app.folder, &["key", "rotate", SHOP]), @"magic-auth: PROD…0000 of shop is already revoked: create another with magic-auth key create");
+    app.cli_ok(&["key", "revoke", RIVAL]);
+    assert_snapshot!(error(&app.folder, &["key", "rotate", "PROD0000"]), @"magic-auth: PROD…0000 of rival is already revoked: create another with magic-auth key create");
     app.database().execute("UPDATE api_keys SET expires_at = 1 WHERE prefix = 'DEV_'", []).unwrap();
-    assert_snapshot!(error(&app.folder, &["key", "rotate", SHOP_DEV]), @"magic-auth: DEV_…0000 of shop is already expired: create another with magic-auth key create");
+    assert_snapshot!(error(&app.folder, &["key", "rotate", "DEV_0000"]), @"magic-auth: DEV_…0000 of shop is already expired: create another with magic-auth key create");
     app.database().execute("UPDATE api_keys SET permissions = 'fly' WHERE prefix = 'ROOT'", []).unwrap();
     assert_snapshot!(error(&app.folder, &["key", "rotate", "ROOT0000"]), @"magic-auth: ROOT…0000 of shop has a permission that this version does not know (not one of the permissions sign-in, account-info, logout, ip): use a newer magic-auth");
     assert_eq!(keys(), before);
@@ -181,7 +194,7 @@ fn it_is_done_wholly_or_not_at_all() {
     let broken =
         "CREATE TRIGGER broken BEFORE UPDATE ON api_keys BEGIN SELECT RAISE(ABORT, 'the table is broken'); END";
     app.database().execute_batch(broken).unwrap();
-    assert_snapshot!(error(&app.folder, &["key", "rotate", SHOP]), @"magic-auth: database error: the table is broken");
+    assert_snapshot!(error(&app.folder, &["key", "rotate", "ROOT0000"]), @"magic-auth: database error: the table is broken");
     assert_eq!(app.count("SELECT count(*) FROM api_keys WHERE source = 'cli' OR expires_at > 0"), 0);
 }
 
@@ -196,11 +209,11 @@ fn a_key_that_is_not_in_force_does_not_hide_one_that_is() {
 
 #[test]
 fn the_old_key_goes_on_with_the_quota_that_is_left_of_it() {
-    let app = spawn_app_with("[rate_limit]\nprod = { requests = 10, per = \"1h\", burst = 3 }");
+    let app = spawn_app_with("[rate_limit]\ndev = { requests = 10, per = \"1h\", burst = 3 }");
     let remaining = |key: &str| app.client(key).ping().header("x-ratelimit-remaining").to_owned();
-    assert_eq!(remaining(SHOP), "2");
-    let new = rotate(&app, SHOP, &[]);
-    assert_eq!((remaining(SHOP).as_str(), remaining(&new).as_str()), ("1", "2"));
+    assert_eq!(remaining(SHOP_DEV), "2");
+    let new = rotate(&app, SHOP_DEV, &[]);
+    assert_eq!((remaining(SHOP_DEV).as_str(), remaining(&new).as_str()), ("1", "2"));
 }
 
 #[test]
