@@ -117,6 +117,8 @@ fn a_wrong_use_is_exit_code_2_and_says_how_to_use_it() {
         &["key", "revoke"],
         &["customer"],
         &["customer", "show"],
+        &["customer", "show", "--jsn"],
+        &["customer", "why", "-v"],
         &["customer", "ban", "jan@barasek.com"],
         &["customer", "ban", "jan@barasek.com", "--reason", "fraud", "--for", "0s"],
         &["customer", "list", "--limit", "-1"],

@@ -77,8 +77,16 @@ pub(super) struct Who {
     #[command(flatten)]
     organisation: OrganisationArg,
     /// The customer's e-mail address, in any spelling, telephone number such as +420777123456, or cuRefNo
-    #[arg(value_name = "EMAIL|PHONE|CUREFNO", allow_hyphen_values = true)]
+    #[arg(value_name = "EMAIL|PHONE|CUREFNO", allow_hyphen_values = true, value_parser = no_option)]
     customer: String,
+}
+
+/// Addresses may begin with a dash; anything else that does is a misspelt option.
+fn no_option(text: &str) -> Result<String, &'static str> {
+    if text.starts_with('-') && !text.contains('@') {
+        return Err("neither an option nor an e-mail address");
+    }
+    Ok(text.to_owned())
 }
 
 pub(super) fn run(context: &Context, command: Command) -> anyhow::Result<()> {

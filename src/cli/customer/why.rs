@@ -33,7 +33,7 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, value_parser = ClientIp::parse)]
     ip: Option<ClientIp>,
     /// The e-mail address, as it would be sent
-    #[arg(value_name = "EMAIL", allow_hyphen_values = true)]
+    #[arg(value_name = "EMAIL", allow_hyphen_values = true, value_parser = super::no_option)]
     email: String,
 }
 
