@@ -267,6 +267,9 @@ fn apply_organisations(database: &mut Database, config: &Config, clock: &Clock) 
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::net::TcpStream;
+
+    use socket2::SockRef;
 
     use super::*;
 
@@ -280,5 +283,14 @@ mod tests {
         })
         .await;
         assert_eq!(begun.get(), 2);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_system_lets_go_of_who_takes_no_answers() {
+        let listener = listen(([127, 0, 0, 1], 0).into()).unwrap();
+        let _there = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (here, _) = listener.accept().unwrap();
+        assert_eq!(SockRef::from(&here).tcp_user_timeout().unwrap(), Some(Duration::from_secs(30)));
     }
 }

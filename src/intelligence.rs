@@ -192,3 +192,61 @@ impl Known {
         self.addresses.insert(ip)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Metrics;
+    use crate::store::Database;
+
+    fn ip(number: usize) -> ClientIp {
+        ClientIp::parse(&format!("2001:4860::{:x}:{:x}", number >> 16, number & 0xffff)).unwrap()
+    }
+
+    /// It knows something, so that addresses are noted.
+    fn intelligence() -> Intelligence {
+        let database = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/geoip/country.mmdb");
+        let config = toml::from_str(&format!("[geoip]\ndatabases = [\"{database}\"]")).unwrap();
+        Intelligence::new(&config, Clock::system()).unwrap()
+    }
+
+    fn is_known(intelligence: &Intelligence, ip: ClientIp) -> bool {
+        intelligence.known.lock().addresses.contains(&ip)
+    }
+
+    #[test]
+    fn no_more_addresses_are_known_than_may_be() {
+        let mut known = Known { addresses: HashSet::new(), since: Duration::ZERO };
+        assert!((0..MAX_KNOWN).all(|number| known.insert(ip(number), Duration::ZERO)));
+        assert_eq!(known.addresses.len(), MAX_KNOWN);
+        assert!(known.insert(ip(MAX_KNOWN), Duration::ZERO));
+        assert_eq!(known.addresses.len(), 1);
+    }
+
+    #[test]
+    fn an_address_that_finds_no_place_is_tried_again() {
+        let intelligence = intelligence();
+        for number in 0..=MAX_QUEUE {
+            intelligence.note(Some(ip(number)));
+        }
+        assert!(is_known(&intelligence, ip(MAX_QUEUE - 1)) && !is_known(&intelligence, ip(MAX_QUEUE)));
+    }
+
+    #[actix_web::test]
+    async fn an_address_that_could_not_be_stored_is_tried_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("magic-auth.db");
+        let store = Store::start(Database::open(&path).unwrap(), 1, Metrics::default().writer).unwrap();
+        let other = rusqlite::Connection::open(&path).unwrap();
+        let fail = "CREATE TRIGGER fail BEFORE INSERT ON ip_intelligence BEGIN SELECT RAISE(ABORT, 'no'); END";
+        let intelligence = intelligence();
+        for (statement, is_stored) in [(fail, false), ("DROP TRIGGER fail", true)] {
+            other.execute_batch(statement).unwrap();
+            intelligence.note(Some(ip(1)));
+            let noted = intelligence.waiting.lock().await.try_recv().unwrap();
+            intelligence.work_off(vec![noted], &store).await;
+            assert_eq!(is_known(&intelligence, ip(1)), is_stored);
+            assert_eq!(store.read(|tx| tx.find_ip_due(ip(1))).unwrap().is_some(), is_stored);
+        }
+    }
+}

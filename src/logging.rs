@@ -221,6 +221,17 @@ mod tests {
     }
 
     #[test]
+    fn no_more_waits_for_a_reader_who_has_stalled_than_may_and_the_rest_is_counted() {
+        let mut log = Log::default();
+        let line = [b'x'; 1_024];
+        for _ in 0..MAX_WAITING_BYTES / line.len() + 7 {
+            log.write_all(&line).unwrap();
+        }
+        let lines = log.0.lines.lock();
+        assert_eq!((lines.waiting.len(), lines.lost), (MAX_WAITING_BYTES, 7));
+    }
+
+    #[test]
     fn that_lines_were_lost_is_said_in_the_form_of_the_log() {
         let message = "7 log lines were lost here: they could not be written in time";
         assert_eq!(lost_line(7, text_line)[24..], format!(" WARN  {message}"));

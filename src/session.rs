@@ -141,3 +141,55 @@ impl Session {
 fn is_recent(at: Timestamp, longest_rest: Duration, now: Timestamp) -> bool {
     at + (longest_rest / TOUCHES).min(TOUCH_EVERY) > now
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REST: Duration = Duration::from_hours(10);
+
+    /// The session with this number.
+    fn id(number: usize) -> SessionId {
+        SessionId(i64::try_from(number).unwrap())
+    }
+
+    /// As many as may be remembered, all at the same moment.
+    fn full(now: Timestamp) -> Unwritten {
+        let mut unwritten = Unwritten::default();
+        for number in 0..MAX_UNWRITTEN {
+            unwritten.remember(id(number), now, REST);
+        }
+        unwritten
+    }
+
+    #[test]
+    fn no_more_sessions_are_remembered_than_may_be_until_one_is_forgotten() {
+        let now = Timestamp::EPOCH;
+        let (mut unwritten, new) = (full(now), id(MAX_UNWRITTEN));
+        unwritten.remember(new, now, REST);
+        assert_eq!((unwritten.sessions.len(), unwritten.sessions.get(&new)), (MAX_UNWRITTEN, None));
+        unwritten.forget(id(0), now);
+        unwritten.remember(new, now, REST);
+        assert_eq!((unwritten.sessions.len(), unwritten.sessions.get(&new)), (MAX_UNWRITTEN, Some(&now)));
+    }
+
+    #[test]
+    fn a_session_that_is_remembered_is_so_anew_when_there_is_room_for_no_other() {
+        let now = Timestamp::EPOCH;
+        let mut unwritten = full(now);
+        unwritten.remember(id(0), now + REST / 2, REST);
+        assert_eq!(unwritten.sessions[&id(0)], now + REST / 2);
+        unwritten.forget(id(0), now);
+        assert!(unwritten.sessions.contains_key(&id(0)), "what is written is older");
+    }
+
+    #[test]
+    fn sessions_that_are_dead_by_now_make_room() {
+        let now = Timestamp::EPOCH;
+        let (mut unwritten, new) = (full(now), id(MAX_UNWRITTEN));
+        unwritten.remember(id(0), now + REST / 2, REST);
+        unwritten.remember(new, now + REST, REST);
+        assert_eq!(unwritten.sessions.len(), 2);
+        assert!(unwritten.sessions.contains_key(&id(0)) && unwritten.sessions.contains_key(&new));
+    }
+}

@@ -183,7 +183,7 @@ fn insert(
         tx.insert_pending_referral(customer, referral)?;
     }
     if let Some(ban) = &contact.ban {
-        tx.insert_ban(customer, &ban.reason, ban.expires_at, now)?;
+        tx.insert_ban(customer, ban, now)?;
     }
     Ok(Fate::Imported)
 }

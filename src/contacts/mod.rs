@@ -13,6 +13,6 @@ mod rows;
 mod writer;
 
 pub use import::{ImportReport, Importer, Untaken};
-pub use record::{Ban, Contact, Defaults};
+pub use record::{Contact, Defaults};
 pub use rows::{FormatError, Rejects, Row, Rows};
 pub use writer::{ContactWriter, Form, is_export};

@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use crate::clock::Clock;
 use crate::domain::{BanReason, CompanyName, Country, CuRefNo, EmailAddress, PersonName, PhoneNumber, Timestamp};
+use crate::store::NewBan;
 
 /// The fields of a contact, named as in the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,18 +133,9 @@ pub struct Contact {
     /// Whether the address counts as authorized.
     pub is_authorized: bool,
     /// A ban.
-    pub ban: Option<Ban>,
+    pub ban: Option<NewBan>,
     /// When the contact came.
     pub created_at: Timestamp,
-}
-
-/// A ban that a file brings.
-#[derive(Debug)]
-pub struct Ban {
-    /// Why.
-    pub reason: BanReason,
-    /// Until when; `None`: until it is lifted.
-    pub expires_at: Option<Timestamp>,
 }
 
 impl Contact {
@@ -171,14 +163,14 @@ impl Contact {
     }
 }
 
-fn read_ban(record: &mut Record, now: Timestamp) -> Option<Ban> {
+fn read_ban(record: &mut Record, now: Timestamp) -> Option<NewBan> {
     let is_banned = record.take(Field::Banned, parse_flag).unwrap_or(false);
     let reason = record.take(Field::BanReason, BanReason::parse);
     let expires_at = record.take(Field::BanExpiresAt, str::parse);
     // Why somebody was banned once says nothing about today, nor does a ban that ended after the export.
     let is_banned = is_banned && expires_at.is_none_or(|end| end > now);
     let reason = reason.or_else(|| BanReason::parse("imported").ok()).filter(|_| is_banned)?;
-    Some(Ban { reason, expires_at })
+    Some(NewBan { reason, expires_at })
 }
 
 fn read_creation(record: &mut Record, now: Timestamp) -> Timestamp {

@@ -173,6 +173,15 @@ mod tests {
     }
 
     #[actix_web::test]
+    async fn a_connection_is_kept_while_one_short_request_follows_the_other() {
+        let (_here, data, there) = connect(10 * A_MOMENT).await;
+        for _ in 0..25 {
+            drop(Answering::new(data.get()));
+            assert!(timeout(A_MOMENT, is_shut_down(&there)).await.is_err());
+        }
+    }
+
+    #[actix_web::test]
     async fn who_takes_no_answers_is_let_go_even_while_a_request_is_answered() {
         let (here, data, there) = connect(A_MOMENT).await;
         let _answering = Answering::new(data.get());

@@ -21,6 +21,15 @@ macro_rules! is_banned {
 }
 pub(super) use is_banned;
 
+/// A ban to be made.
+#[derive(Debug)]
+pub struct NewBan {
+    /// Why.
+    pub reason: BanReason,
+    /// Until when; `None`: until it is lifted.
+    pub expires_at: Option<Timestamp>,
+}
+
 /// A ban, past or in force.
 #[derive(Clone, Debug)]
 pub struct BanRow {
@@ -47,15 +56,9 @@ pub(super) const BAN_COLUMNS: &str = "b.reason, b.created_at, b.expires_at, b.li
 
 impl Tx<'_> {
     /// Bans a customer from now on.
-    pub fn insert_ban(
-        &self,
-        customer: CustomerId,
-        reason: &BanReason,
-        expires_at: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+    pub fn insert_ban(&self, customer: CustomerId, new: &NewBan, now: Timestamp) -> Result<(), StoreError> {
         let sql = "INSERT INTO bans (customer_id, reason, created_at, expires_at) VALUES (?1, ?2, ?3, ?4)";
-        self.execute(sql, params![customer, reason, now, expires_at]).map(drop)
+        self.execute(sql, params![customer, new.reason, now, new.expires_at]).map(drop)
     }
 
     /// Lifts the bans that are in force. Gives their number.

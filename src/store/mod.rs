@@ -42,7 +42,7 @@ pub use attempts::{
     UnclaimedAttempts,
 };
 pub use backup::back_up;
-pub use bans::BanRow;
+pub use bans::{BanRow, NewBan};
 pub use connection::WAL_LIMIT;
 pub use copy::{Contents, CopyError, refuse_files_of, temporary_beside};
 pub use customers::{

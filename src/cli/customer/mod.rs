@@ -20,7 +20,7 @@ use crate::config::Period;
 use crate::domain::{
     BanReason, CanonicalEmail, Canonicalization, CuRefNo, EmailAddress, Mailbox, OrganisationId, PhoneNumber, Timestamp,
 };
-use crate::store::{CustomerFilter, CustomerOrder, CustomerRow, Database, Residue, ServerLock, StoreError, Tx};
+use crate::store::{CustomerFilter, CustomerOrder, CustomerRow, Database, NewBan, Residue, ServerLock, StoreError, Tx};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -98,8 +98,8 @@ pub(super) fn run(context: &Context, command: Command) -> anyhow::Result<()> {
         Command::Import(arguments) => import::run(context, &arguments),
         Command::Export(arguments) => export::run(context, &arguments),
         Command::Ban { who, reason, period, keep_sessions } => {
-            let expires_at = period.map(|period| now + period.get());
-            change(context, &who, |tx, customer| ban(tx, customer, &reason, expires_at, keep_sessions, now))
+            let new = NewBan { reason, expires_at: period.map(|period| now + period.get()) };
+            change(context, &who, |tx, customer| ban(tx, customer, &new, keep_sessions, now))
         }
         Command::Unban(who) => change(context, &who, |tx, customer| match tx.lift_bans(customer.id, now)? {
             0 => bail!("{} is not banned", name(customer)),
@@ -160,14 +160,13 @@ fn refuse_without_email(customer: &CustomerRow) -> anyhow::Result<()> {
 fn ban(
     tx: &Tx<'_>,
     customer: &CustomerRow,
-    reason: &BanReason,
-    expires_at: Option<Timestamp>,
+    new: &NewBan,
     keep_sessions: bool,
     now: Timestamp,
 ) -> anyhow::Result<String> {
     // The newest ban counts; the one before stays in the history.
     tx.lift_bans(customer.id, now)?;
-    tx.insert_ban(customer.id, reason, expires_at, now)?;
+    tx.insert_ban(customer.id, new, now)?;
     if !keep_sessions {
         tx.end_sessions(customer.id)?;
     }
@@ -176,7 +175,7 @@ fn ban(
     Ok(format!(
         "Banned {} {}{}{}.",
         name(customer),
-        until(expires_at),
+        until(new.expires_at),
         if keep_sessions { "; the sessions live on" } else { "; all sessions ended" },
         replaced.unwrap_or_default(),
     ))
