@@ -177,6 +177,8 @@ def run(case, name):
         if f"next-{case}" in log():
             break
         time.sleep(0.05)
+    else:
+        raise AssertionError(f"{name}: the log does not tell of the request behind it")
     return answers, ids(answered(answers), case), [found for found in ids(log(), case) if not found.startswith("next")]
 
 

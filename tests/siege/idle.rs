@@ -101,7 +101,7 @@ fn connect_and_use(server: &Besieged, count: usize) -> anyhow::Result<(Vec<TcpSt
     Ok((connect(&[])?, connect(&half_a_head())?))
 }
 
-fn half_a_head() -> Vec<u8> {
+pub fn half_a_head() -> Vec<u8> {
     let mut head = get("/api/v1/ping");
     head.truncate(head.len() - 2);
     head

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo test --test siege                                                        some twenty seconds
-//! cargo test --test siege -- --connections 10000 --rounds 5000 --to-the-end      the long form: three minutes
+//! cargo test --test siege -- --connections 10000 --rounds 5000 --to-the-end      the long form: six minutes
 //! cargo test --test siege -- slow                                                one of the sieges
 //! cargo test --release --test siege -- stopwatch --samples 5000                  as it is for a real caller
 //! ```
@@ -11,6 +11,7 @@
 //! - [`descriptors`]: so many that the server may open no further file;
 //! - [`slow`]: heads and bodies that come a byte a second, and answers that are read so, or never;
 //! - [`resets`]: connections that break at a random moment, or of which the callers close their half;
+//! - [`admin`]: as many connections to the operator's port as there may be;
 //! - [`stopwatch`]: somebody who measures how long the answers take.
 //!
 //! Each has a server of its own ([`server`]), and [`callers`] that are good. What these wait is compared with what they
@@ -23,6 +24,7 @@
 #![expect(clippy::disallowed_methods, reason = "how long a real server takes is real time")]
 #![expect(unreachable_pub, reason = "nothing of a test binary can be reached from elsewhere")]
 
+mod admin;
 mod callers;
 #[expect(dead_code, reason = "what only sudden death needs")]
 #[path = "../crash/client.rs"]
@@ -69,11 +71,12 @@ struct Options {
 
 type Siege = fn(&Options) -> anyhow::Result<String>;
 
-const SIEGES: [(&str, Siege); 5] = [
+const SIEGES: [(&str, Siege); 6] = [
     ("idle", idle::run),
     ("descriptors", descriptors::run),
     ("slow", slow::run),
     ("resets", resets::run),
+    ("admin", admin::run),
     ("stopwatch", stopwatch::run),
 ];
 

@@ -1,7 +1,7 @@
 //! The server that is besieged, as its system sees it.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,8 @@ pub struct Besieged {
     folder: TempDir,
     server: Server,
     pub address: SocketAddr,
+    /// The operator's port.
+    pub admin: SocketAddr,
 }
 
 /// What a server has taken of its machine.
@@ -39,15 +41,19 @@ impl Besieged {
     pub fn start(descriptors: usize) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let config = format!(
-            "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 2\n[[organisation]]\nname = \"shop\"\napi_keys = [\"{KEY}\"]\n"
+            "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 2\n[admin]\nlisten = \"127.0.0.1:0\"\n\
+             [[organisation]]\nname = \"shop\"\napi_keys = [\"{KEY}\"]\n"
         );
         std::fs::write(folder.path().join("config.toml"), config)?;
         let program = binary(folder.path());
         let mut limited = Command::new("sh");
-        limited.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &descriptors.to_string()]);
+        // Where the operator's port is, it tells at the level of information.
+        let start = "ulimit -n \"$0\" && exec env RUST_LOG=warn,magic_auth::application=info \"$@\"";
+        limited.args(["-c", start, &descriptors.to_string()]);
         limited.arg(program.get_program()).args(program.get_args());
         let (server, address, _) = Server::start_as(limited, folder.path(), KEY)?;
-        Ok(Self { folder, server, address })
+        let admin = told_admin(&folder.path().join(LOG))?;
+        Ok(Self { folder, server, address, admin })
     }
 
     /// Runs a command beside it, which must end well.
@@ -121,6 +127,18 @@ impl Besieged {
         ensure_one_customer_a_mailbox(&database)?;
         ensure_whole_sign_ins(&database, "true")
     }
+}
+
+/// Where the operator's port is, which the log tells in a moment.
+fn told_admin(log: &Path) -> anyhow::Result<SocketAddr> {
+    let mut admin = None;
+    eventually("the log does not tell where the operator's port is", || {
+        let log = std::fs::read_to_string(log)?;
+        let told = log.lines().find_map(|line| line.split_once("health and metrics address="));
+        admin = told.and_then(|(_, address)| address.parse().ok());
+        Ok(admin.is_some())
+    })?;
+    admin.context("no address")
 }
 
 /// Waits for what the server does in its own time.
