@@ -42,6 +42,17 @@ pub(super) fn ip_addresses() -> AnyOfBuilder {
     AnyOfBuilder::new().item(of(KnownFormat::Ipv4)).item(of(KnownFormat::Ipv6))
 }
 
+/// Whole seconds, as [`super::retry_after_seconds`] gives them.
+pub(super) struct RetryAfter;
+
+impl PartialSchema for RetryAfter {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).into()
+    }
+}
+
+impl ToSchema for RetryAfter {}
+
 /// `E001` to `E007`, with what they mean.
 pub(super) fn refusal_codes() -> Object {
     let meanings = Refusal::ALL.map(|refusal| format!("- `{}`: {}", refusal.code(), refusal.message()));

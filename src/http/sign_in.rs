@@ -13,7 +13,7 @@ use super::access_log::{LoggedEmail, RequestId};
 use super::api_key::{Body, Caller};
 use super::fields::Fields;
 use super::reply::{ApiError, json, json_not_stored, retry_after_seconds};
-use super::schema::{Always, as_form, ip_addresses, refusal_codes, refusal_messages};
+use super::schema::{Always, RetryAfter, as_form, ip_addresses, refusal_codes, refusal_messages};
 use crate::domain::{ClientIp, EmailAddress, PersonName, PersonNameError, Refusal};
 use crate::sign_in::{Answer, Overloaded, Request};
 
@@ -41,7 +41,7 @@ use crate::sign_in::{Answer, Overloaded, Request};
         body = SignInAnswer,
         description = "Signed in, or the code that says why not",
         headers(
-            ("Retry-After" = u64, description = "With E006: whole seconds before which no attempt is let through"),
+            ("Retry-After" = inline(RetryAfter), description = "With E006: whole seconds before which no attempt is let through"),
             ("Cache-Control" = String, description = "With an identity: no-store")
         ),
         links(("account" = (

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::app::{SHOP_DEV, spawn_app, spawn_app_serving};
 
@@ -99,6 +99,22 @@ fn what_every_answer_about_an_address_has_is_required() {
 fn what_an_empty_address_means_is_said() {
     let description = &description()["components"]["schemas"]["SignInRequest"]["properties"]["customerRealIp"];
     assert!(description["description"].as_str().unwrap().contains("`127.0.0.1`"), "{description}");
+}
+
+#[test]
+fn every_retry_after_is_a_second_or_more() {
+    let mut count = 0;
+    for (route, operation) in operations(&description()) {
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            let header = &response["headers"]["Retry-After"];
+            if header.is_object() {
+                assert_eq!(header["schema"], json!({"type": "integer", "minimum": 1}), "{route} {status}");
+                count += 1;
+            }
+        }
+    }
+    // Of each operation with a key, 429; of each with a body, 503; of each sign-in, E006.
+    assert_eq!(count, 8 + 3 + 2);
 }
 
 #[test]
