@@ -1,5 +1,5 @@
 #![no_main]
-//! Whatever bytes on a connection: what comes back is answers, and none of them says that the service failed.
+//! Whatever bytes on a connection: what comes back is answers, and none of them says that the service failed, or a key.
 
 use libfuzzer_sys::fuzz_target;
 use magic_auth_fuzz::{client, contains};

@@ -1,5 +1,5 @@
 #![no_main]
-//! A body as JSON: it is answered, and never by a failure of the service.
+//! A body as JSON: it is answered, never by a failure of the service, and without the key.
 
 use libfuzzer_sys::fuzz_target;
 use magic_auth_fuzz::post;

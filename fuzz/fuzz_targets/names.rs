@@ -1,5 +1,5 @@
 #![no_main]
-//! What people are called, and the other short texts: tidying what is tidy changes nothing.
+//! What people are called, and the other short texts: tidying what is tidy changes nothing, and what has a pattern has it.
 
 use libfuzzer_sys::fuzz_target;
 use magic_auth::domain::{ApiKey, CompanyName, CountryCode, CuRefNo, IdentityId, PersonName, PhoneNumber};
@@ -22,7 +22,18 @@ fuzz_target!(|text: &str| {
             assert_eq!(PhoneNumber::parse(phone.as_str(), None).expect("E.164 is a number").as_str(), phone.as_str());
         }
     }
-    let _ = ApiKey::parse(text).map(|key| (key.label(), key.digest()));
-    let _ = IdentityId::parse(text).map(|identity| (identity.session_id(), identity.digest()));
-    let _ = (CuRefNo::parse(text).is_ok(), text.parse::<CountryCode>().is_ok());
+    let is_key =
+        ["PROD", "DEV_", "ROOT"].iter().any(|kind| text.strip_prefix(kind).is_some_and(|rest| is_base62(rest, 28)));
+    assert_eq!(ApiKey::parse(text).map(|key| (key.label(), key.digest())).is_ok(), is_key, "{text:?}");
+    assert_eq!(CuRefNo::parse(text).is_ok(), is_base62(text, 16), "{text:?}");
+    // Not all that look like one name a session that can be.
+    if let Ok(identity) = IdentityId::parse(text) {
+        let _ = (identity.session_id(), identity.digest());
+        assert!(is_base62(text, 32), "{text:?}");
+    }
+    let _ = text.parse::<CountryCode>().is_ok();
 });
+
+fn is_base62(text: &str, length: usize) -> bool {
+    text.len() == length && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
