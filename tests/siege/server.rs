@@ -47,8 +47,8 @@ impl Besieged {
         std::fs::write(folder.path().join("config.toml"), config)?;
         let program = binary(folder.path());
         let mut limited = Command::new("sh");
-        // Where the operator's port is, it tells at the level of information.
-        let start = "ulimit -n \"$0\" && exec env RUST_LOG=warn,magic_auth::application=info \"$@\"";
+        // Where its ports are, it tells at the level of information.
+        let start = "ulimit -n \"$0\" && exec env RUST_LOG=warn,magic_auth::application=info,magic_auth::cli=info \"$@\"";
         limited.args(["-c", start, &descriptors.to_string()]);
         limited.arg(program.get_program()).args(program.get_args());
         let (server, address, _) = Server::start_as(limited, folder.path(), KEY)?;
