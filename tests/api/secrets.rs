@@ -133,7 +133,8 @@ impl Secrets {
             shop.post(SIGN_IN, secret, "rocinante@barasek.com");
             shop.post(SIGN_IN, &format!("multipart/form-data; boundary={secret}"), "rocinante@barasek.com");
             exchange(self.process.address, format!("GET /{secret} HTTP/1.1\r\n{secret}\r\n\r\n").as_bytes());
-            exchange(self.process.address, format!("{secret} / HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes());
+            let as_method = format!("{secret} / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+            exchange(self.process.address, as_method.as_bytes());
         }
     }
 

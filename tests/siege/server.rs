@@ -48,7 +48,8 @@ impl Besieged {
         let program = binary(folder.path());
         let mut limited = Command::new("sh");
         // Where its ports are, it tells at the level of information.
-        let start = "ulimit -n \"$0\" && exec env RUST_LOG=warn,magic_auth::application=info,magic_auth::cli=info \"$@\"";
+        let start =
+            "ulimit -n \"$0\" && exec env RUST_LOG=warn,magic_auth::application=info,magic_auth::cli=info \"$@\"";
         limited.args(["-c", start, &descriptors.to_string()]);
         limited.arg(program.get_program()).args(program.get_args());
         let (server, address, _) = Server::start_as(limited, folder.path(), KEY)?;
