@@ -35,10 +35,8 @@ pub(super) fn run(context: &Context, hint: &str, overlap: Period) -> anyhow::Res
     let now = context.clock.now();
     let end = now + overlap.get();
     let (old, new, expires_at) = context.open_database()?.write(|tx| {
-        let old = {
-            let advice = "create another, then revoke this one";
-            find_by_hint(tx.list_keys()?, hint, now, |row| row.state(now) == KeyState::Active, advice)?
-        };
+        let is_active = |row: &KeyRow| row.state(now) == KeyState::Active;
+        let old = find_by_hint(tx.list_keys()?, hint, now, is_active, "create another, then revoke this one")?;
         // The file would no longer control it, and everybody knows it.
         if ApiKey::is_digest_of_demo(&old.digest) {
             bail!(
